@@ -1,0 +1,65 @@
+"""Scaling by the statistics of the training rows."""
+
+import numpy as np
+
+from jaxmlp.checks import check_choice, require
+from jaxmlp.data.types import Batch, Data
+
+
+def scaled(data, how):
+    """Scale all three splits by statistics of the training rows alone.
+
+    Args:
+        data: Data; inputs (n, features), targets (n,) labels or (n, outputs) floating point numbers.
+        how: "standard" gives each feature mean 0 and deviation 1 on the training rows, and each regression target too;
+            "range" maps the least and the greatest training input to 0 and 1 (one pair for all features, right for
+            images) and leaves targets alone; None scales nothing. What is constant in training becomes 0.
+
+    Returns:
+        Data of NumPy arrays: inputs float32, targets int32 or float32, of the same shapes.
+
+    Raises:
+        TypeError: if `data` is not a Data. ValueError: if `how` is not one of the three.
+
+    Example:
+        >>> import numpy as np
+        >>> rows = Batch(np.array([[1.0], [3.0]]), np.array([0, 1]))
+        >>> scaled(Data(rows, rows, rows), "standard").train.inputs.ravel().tolist()
+        [-1.0, 1.0]
+    """
+    require(isinstance(data, Data), "scaled", "data", "be a Data", type(data).__name__, TypeError)
+    if how is not None:
+        check_choice("scaled", "how", how, ("standard", "range"))
+    inputs, targets = (np.asarray(values) for values in data.train)
+    center, width = statistics(inputs, how)
+    regression = targets.ndim == 2
+    is_known = regression or targets.dtype.kind in "biu"
+    rule = "be (n,) whole numbers or (n, outputs)"
+    require(is_known, "scaled", "targets", rule, (targets.shape, str(targets.dtype)))
+    target_center, target_width = statistics(targets, "standard" if regression and how == "standard" else None)
+    dtype = np.float32 if regression else np.int32
+
+    def rescale(batch):
+        batch_inputs, batch_targets = (np.asarray(values) for values in batch)
+        return Batch(
+            ((batch_inputs - center) / width).astype(np.float32),
+            ((batch_targets - target_center) / target_width).astype(dtype),
+        )
+
+    return Data(*(rescale(batch) for batch in data))
+
+
+def statistics(values, how):
+    """(center, width) such that (values - center) / width is scaled as asked."""
+    if how is None:
+        return 0, 1
+    if how == "range":
+        # float32 keeps images at half the memory, and lifts float16 that could overflow.
+        low, high = np.float32(values.min()), np.float32(values.max())
+        return low, np.float32(high - low if high > low else 1.0)
+    # Compared exactly: the deviation of a constant column need not come out as 0.
+    constant = values.min(axis=0) == values.max(axis=0)
+    center = np.where(constant, values[0], values.mean(axis=0, dtype=np.float64))
+    deviation = values.std(axis=0, dtype=np.float64)
+    # 0 also where the squares of tiny differences vanish.
+    return center, np.where(constant | (deviation == 0), 1.0, deviation)

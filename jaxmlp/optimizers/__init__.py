@@ -1,0 +1,32 @@
+"""Optimizers: hand-written pure pairs (init, update) with optax's names, order and defaults."""
+
+from jaxmlp.optimizers.adam import adam, adamax, adamw, amsgrad, nadam, radam
+from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
+from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
+from jaxmlp.optimizers.lion import lion
+from jaxmlp.optimizers.sgd import gd, momentum, nesterov, sgd
+from jaxmlp.optimizers.transforms import chain, clip, clip_by_global_norm, projected
+
+__all__ = [
+    "Optimizer",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
+    "apply_updates",
+    "as_optimizer",
+    "chain",
+    "clip",
+    "clip_by_global_norm",
+    "gd",
+    "lion",
+    "momentum",
+    "nadam",
+    "nesterov",
+    "projected",
+    "radam",
+    "rmsprop",
+    "sgd",
+]

@@ -1,0 +1,127 @@
+"""Training, one step at a time: the state, the learner, and the jitted step.
+
+Training knows a learner only as the functions `init`, `loss`, `evaluate` and an optimizer: any model will do.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from jaxmlp.checks import check_key, require
+from jaxmlp.optimizers.base import apply_updates, as_optimizer, as_partial
+from jaxmlp.threefry import fold_in
+
+__all__ = ["Learner", "TrainState", "init_state", "make_train_step"]
+
+
+class TrainState(NamedTuple):
+    """All that one step hands to the next: a pytree."""
+
+    params: Any
+    opt_state: Any
+    key: jax.Array
+    step: jax.Array
+
+
+class Learner(NamedTuple):
+    """All that training knows of a model: pure functions and an optimizer; a pytree, its numbers the leaves.
+
+    - `init(key) -> params`, any pytree of arrays.
+    - `loss(params, batch, key) -> scalar`, or `(scalar, {name: scalar})`; the key is for dropout and the like.
+    - `evaluate(params, batch) -> {name: scalar}`, without randomness; by default `"loss"` is monitored.
+    - `optimizer`, a pair `(init, update)`: jaxmlp's or optax's.
+    - `check(data)`, optional: raises where the data do not fit; called before anything is compiled.
+
+    Functions written as `jax.tree_util.Partial` may carry numbers as leaves; others are compiled once per object.
+    """
+
+    init: Callable[..., Any]
+    loss: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    optimizer: Any
+    check: Callable[..., None] | None = None
+
+
+def init_state(params, optimizer, key):
+    """The state before the first step.
+
+    Args:
+      params: a pytree of arrays. They are copied, so that yours outlive the donated state.
+      optimizer: a pair `(init, update)`.
+      key: a typed key; step i uses `fold_in(key, i)`.
+
+    Returns:
+      A `TrainState`.
+
+    >>> import jaxmlp
+    >>> params = jaxmlp.init(jax.random.key(0), (4, 3))
+    >>> int(init_state(params, jaxmlp.adam(1e-3), jax.random.key(1)).step)
+    0
+    """
+    check_key("init_state", "key", key)
+    optimizer = as_optimizer("init_state", optimizer)
+    state = TrainState(params, optimizer.init(params), key, jnp.zeros((), jnp.int32))
+    return jax.tree.map(partial(jnp.array, copy=True), state)
+
+
+def make_train_step(loss_fn, optimizer):
+    """A jitted step: forward, loss, backward, update.
+
+    Args:
+      loss_fn: `(params, batch, key) -> scalar`, or `(scalar, {name: scalar})`. A `jax.tree_util.Partial` may carry
+        numbers; another function is compiled once.
+      optimizer: a pair `(init, update)`. Another one that differs in its numbers only compiles nothing.
+
+    Returns:
+      `train_step(state, batch) -> (state, metrics)`, metrics being `{"loss": scalar, ...}`. The given state is donated:
+      its buffers are used for the new one, so do not use it again.
+
+    >>> import jaxmlp
+    >>> loss_fn = lambda params, batch, key: jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets)
+    >>> train_step = make_train_step(loss_fn, jaxmlp.gd(0.1))
+    >>> params = jaxmlp.init(jax.random.key(0), (2, 1))
+    >>> state = init_state(params, jaxmlp.gd(0.1), jax.random.key(1))
+    >>> state, metrics = train_step(state, Batch(jnp.ones((8, 2)), jnp.ones((8, 1))))
+    >>> int(state.step), list(metrics)
+    (1, ['loss'])
+    """
+    require(callable(loss_fn), "make_train_step", "loss_fn", "be a function", loss_fn, TypeError)
+    parts = as_partial(loss_fn), as_optimizer("make_train_step", optimizer)
+    # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
+    numbers, structure = ravel_pytree(strong(parts))
+    return partial(_compiled_step, structure, numbers)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _compiled_step(structure, numbers, state, batch):
+    loss_fn, optimizer = structure(numbers)
+    return train_step(loss_fn, optimizer, state, batch)
+
+
+def train_step(loss_fn, optimizer, state, batch):
+    """The step of `make_train_step`, as a plain pure function."""
+
+    def with_metrics(params):
+        out = loss_fn(params, batch, fold_in(state.key, state.step))
+        loss, metrics = out if isinstance(out, tuple) else (out, {})
+        shape = jnp.shape(loss)
+        require(shape == (), "train_step", "the loss", "be a scalar", shape)
+        return loss, {"loss": loss, **metrics}
+
+    (_, metrics), grads = jax.value_and_grad(with_metrics, has_aux=True)(state.params)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    params = apply_updates(state.params, updates)
+    return TrainState(params, opt_state, state.key, state.step + 1), metrics
+
+
+def strong(tree):
+    """Python's numbers as arrays, so that 0.1 and an array of 0.1 are one trace."""
+    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, _dtype_of(leaf)), tree)
+
+
+def _dtype_of(leaf):
+    return jnp.result_type(float) if isinstance(leaf, (int, float)) and not isinstance(leaf, bool) else None

@@ -1,0 +1,22 @@
+"""Strict numerics for every test: nothing is broadcast or promoted silently, products are true float32."""
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+@pytest.fixture
+def x64():
+    """Float64 for one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def standard_promotion():
+    """JAX's usual dtype promotion, for reference implementations that need it."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
