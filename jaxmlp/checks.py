@@ -1,6 +1,9 @@
 """Errors that say four things: function, argument, rule, value."""
 
 import jax
+import jax.core
+import jax.dtypes
+import jax.numpy as jnp
 import numpy as np
 
 
@@ -8,6 +11,11 @@ def require(condition, function, argument, rule, value, error: type[Exception] =
     """Raise `error` reading "function: argument must rule, got value" unless the condition holds."""
     if not condition:
         raise error(f"{function}: {argument} must {rule}, got {value!r}")
+
+
+def is_floating(array):
+    """True for an array of a floating dtype, bfloat16 included."""
+    return jnp.issubdtype(array.dtype, jnp.floating)
 
 
 def is_concrete(value):
@@ -65,7 +73,7 @@ def check_choice(function, argument, value, choices):
 def check_key(function, argument, key):
     """One typed threefry key, as from `jax.random.key`: other kinds repeat themselves under `jax.vmap`."""
     dtype = getattr(key, "dtype", None)
-    typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     kind = jax.typeof(key).str_short() if hasattr(key, "dtype") else key
     require(typed, function, argument, "be a typed key, as from jax.random.key(0)", kind, TypeError)
     rule = "be a threefry key (rbg repeats its first key under vmap)"

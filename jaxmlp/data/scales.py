@@ -54,9 +54,10 @@ def statistics(values, how):
     if how is None:
         return 0, 1
     if how == "range":
-        # float32 keeps images at half the memory, and lifts float16 that could overflow.
-        low, high = np.float32(values.min()), np.float32(values.max())
-        return low, np.float32(high - low if high > low else 1.0)
+        # float32 for images, at half the memory of float64; never less, for float16 could overflow.
+        dtype = np.result_type(values.dtype, np.float32)
+        low, high = values.min().astype(dtype), values.max().astype(dtype)
+        return low, high - low if high > low else np.float32(1)
     # Compared exactly: the deviation of a constant column need not come out as 0.
     constant = values.min(axis=0) == values.max(axis=0)
     center = np.where(constant, values[0], values.mean(axis=0, dtype=np.float64))
