@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxmlp.checks import check_key, check_rate, require
+from jaxmlp.checks import check_key, check_rate, is_floating, require
 from jaxmlp.threefry import random_words
 
 __all__ = ["dropout", "dropout_mask"]
@@ -39,9 +39,7 @@ def dropout(key, inputs, rate):
     inverted form. Flax and Keras have the same convention; jax's example library takes the rate *kept*.
     """
     inputs = jnp.asarray(inputs)
-    require(
-        jnp.issubdtype(inputs.dtype, jnp.floating), "dropout", "inputs", "be floating", str(inputs.dtype), TypeError
-    )
+    require(is_floating(inputs), "dropout", "inputs", "be floating", str(inputs.dtype), TypeError)
     mask = dropout_mask(key, rate, inputs.shape)
     kept = inputs / jnp.asarray(1 - rate, inputs.dtype)
     return jnp.where(mask, kept, jnp.zeros_like(inputs))
@@ -65,7 +63,7 @@ def dropout_mask(key, rate, shape):
     check_key("dropout", "key", key)
     check_rate("dropout", "rate", rate)
     keep = jnp.asarray(1 - rate, jnp.result_type(rate, float))
-    fused = keep.dtype == jnp.float32 and math.prod(shape) < 2**32 and jax.config.jax_threefry_partitionable
+    fused = keep.dtype == jnp.float32 and math.prod(shape) < 2**32 and jax.config.read("jax_threefry_partitionable")
     return _mask(key, keep, shape) if fused else jax.random.bernoulli(key, keep, shape)
 
 

@@ -69,11 +69,9 @@ def classifier(
     if loss is None:
         loss = binary_cross_entropy if sizes[-1] == 1 else cross_entropy
     if label_smoothing is not None:
-        require(
-            loss is cross_entropy, "classifier", "label_smoothing", "be None without cross_entropy", label_smoothing
-        )
-        check_rate("classifier", "label_smoothing", label_smoothing)
-        loss_fn = Partial(loss, label_smoothing=label_smoothing)
+        rule = "be None where the loss is not cross_entropy"
+        require(loss is cross_entropy, "classifier", "label_smoothing", rule, label_smoothing)
+        loss_fn = Partial(loss, label_smoothing=check_rate("classifier", "label_smoothing", label_smoothing))
     else:
         loss_fn = as_partial(loss)
     network = _network("classifier", activation, dtype)

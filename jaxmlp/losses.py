@@ -261,9 +261,8 @@ def _bounded(w, limit):
 
 def _weights(function, params):
     is_params = isinstance(params, (list, tuple)) and all(isinstance(layer, dict) and "w" in layer for layer in params)
-    require(
-        is_params, function, "params", 'be a list of {"w", "b"}, as from init', jax.tree.structure(params), TypeError
-    )
+    rule = 'be a list of {"w", "b"}, as from init'
+    require(is_params, function, "params", rule, jax.tree.structure(params), TypeError)
     return [layer["w"] for layer in params]
 
 

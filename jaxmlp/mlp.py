@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxmlp.activations import activation_function, relu
-from jaxmlp.checks import check_choice, check_key, check_positive, check_rate, check_scalar, require
+from jaxmlp.checks import check_choice, check_key, check_positive, check_rate, check_scalar, is_floating, require
 from jaxmlp.dropout import dropout
 from jaxmlp.threefry import fold_in
 
@@ -60,7 +60,7 @@ def _layer(key, fan_in, fan_out, make_weight, bias, dtype):
     return {"w": w, "b": jnp.full((fan_out,), bias, dtype)}
 
 
-def checked_sizes(function, sizes):
+def checked_sizes(function, sizes) -> tuple[int, ...]:
     """The sizes as a tuple of ints, or an error of the named function."""
     rule = "be two or more whole numbers of at least 1"
     is_sequence = isinstance(sizes, (tuple, list))
@@ -151,13 +151,11 @@ def _affine(layer, inputs, dtype):
 
 def _checked_inputs(params, inputs):
     is_params = isinstance(params, (list, tuple)) and params and all(set(layer) == {"w", "b"} for layer in params)
-    require(
-        is_params, "apply", "params", 'be a list of {"w", "b"}, as from init', jax.tree.structure(params), TypeError
-    )
+    rule = 'be a list of {"w", "b"}, as from init'
+    require(is_params, "apply", "params", rule, jax.tree.structure(params), TypeError)
     inputs = jnp.asarray(inputs)
+    require(is_floating(inputs), "apply", "inputs", "be floating", str(inputs.dtype), TypeError)
     width = params[0]["w"].shape[0]
-    require(jnp.issubdtype(inputs.dtype, jnp.floating), "apply", "inputs", "be floating", str(inputs.dtype), TypeError)
-    require(
-        inputs.ndim >= 1 and inputs.shape[-1] == width, "apply", "inputs", f"be of shape (..., {width})", inputs.shape
-    )
+    fits = inputs.ndim >= 1 and inputs.shape[-1] == width
+    require(fits, "apply", "inputs", f"be of shape (..., {width})", inputs.shape)
     return inputs

@@ -98,12 +98,8 @@ class Result(NamedTuple):
             case Status.STOPPED:
                 return f"stopped early after {epochs} epochs; the best was epoch index {int(self.best_epoch)}"
             case Status.DIVERGED:
-                what = {
-                    Cause.LOSS: "the loss",
-                    Cause.PARAMETERS: "the parameters",
-                    Cause.VALIDATION: "the monitored metric",
-                }
-                return f"diverged: {what[Cause(int(self.cause))]} became non-finite at step {steps}"
+                what = ("", "the loss", "a parameter", "the monitored metric")[int(self.cause)]
+                return f"diverged: {what} became non-finite at step {steps}"
             case _:
                 return f"finished its {epochs} epochs"
 
@@ -197,14 +193,8 @@ def checked_learner(function, learner):
     rule = "have init, loss, evaluate and optimizer, as from classifier(...)"
     require(all(hasattr(learner, name) for name in names), function, "learner", rule, learner, TypeError)
     for name in names[:3]:
-        require(
-            callable(getattr(learner, name)),
-            function,
-            f"learner.{name}",
-            "be a function",
-            getattr(learner, name),
-            TypeError,
-        )
+        part = getattr(learner, name)
+        require(callable(part), function, f"learner.{name}", "be a function", part, TypeError)
     check = getattr(learner, "check", None)
     functions = (as_partial(learner.init), as_partial(learner.loss), as_partial(learner.evaluate))
     return Learner(*functions, as_optimizer(function, learner.optimizer), check if check is None else as_partial(check))
@@ -212,20 +202,21 @@ def checked_learner(function, learner):
 
 def checked_data(function, data):
     """The number of training rows of data whose train and validation splits are whole, finite and not empty."""
-    require(
-        hasattr(data, "train") and hasattr(data, "validation"), function, "data", "be a Data", type(data), TypeError
-    )
-    for split in ("train", "validation"):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(data, split)):
-            name = f"data.{split}{jax.tree_util.keystr(path)}"
-            require(
-                np.ndim(leaf) >= 1 and np.shape(leaf)[0] >= 1, function, name, "have at least one row", np.shape(leaf)
-            )
-            finite = not is_concrete(leaf) or bool(jax.device_get(jnp.all(jnp.isfinite(leaf))))
-            require(finite, function, name, "be finite", "NaN or infinity")
-        rows = {np.shape(leaf)[0] for leaf in jax.tree.leaves(getattr(data, split))}
-        require(len(rows) == 1, function, f"data.{split}", "have as many inputs as targets", sorted(rows))
-    return np.shape(jax.tree.leaves(data.train)[0])[0]
+    whole = hasattr(data, "train") and hasattr(data, "validation")
+    require(whole, function, "data", "be a Data with train and validation", data, TypeError)
+    _check_split(function, "data.validation", data.validation)
+    return _check_split(function, "data.train", data.train)
+
+
+def _check_split(function, name, split):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(split):
+        argument = name + jax.tree_util.keystr(path)
+        require(np.size(leaf) > 0 and np.ndim(leaf) > 0, function, argument, "have at least one row", np.shape(leaf))
+        bad = int(jax.device_get(jnp.sum(~jnp.isfinite(leaf)))) if is_concrete(leaf) else 0
+        require(bad == 0, function, argument, "be finite", f"{bad} values that are NaN or infinite")
+    rows = [np.shape(leaf)[0] for leaf in jax.tree.leaves(split)]
+    require(len(set(rows)) == 1, function, name, "have as many inputs as targets", rows)
+    return rows[0]
 
 
 def start(plan, key, learner, data, stopping):

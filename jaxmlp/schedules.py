@@ -154,9 +154,8 @@ def _warmup_cosine(init_value, peak_value, warmup_steps, decay_steps, end_value,
     count, warmup = _real(count), _real(warmup_steps)
     # A warm-up of no steps never takes the line, whose division by one is there for it alone.
     line = init_value + (peak_value - init_value) * count / jnp.maximum(warmup, 1.0)
-    curve = _cosine(
-        peak_value, decay_steps - warmup, end_value / peak_value, exponent, jnp.maximum(count - warmup, 0.0)
-    )
+    since = jnp.maximum(count - warmup, 0.0)
+    curve = _cosine(peak_value, decay_steps - warmup, end_value / peak_value, exponent, since)
     return jnp.where(count < warmup, line, curve)
 
 

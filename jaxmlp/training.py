@@ -81,6 +81,7 @@ def make_train_step(loss_fn, optimizer):
       its buffers are used for the new one, so do not use it again.
 
     >>> import jaxmlp
+    >>> from jaxmlp import Batch
     >>> loss_fn = lambda params, batch, key: jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets)
     >>> train_step = make_train_step(loss_fn, jaxmlp.gd(0.1))
     >>> params = jaxmlp.init(jax.random.key(0), (2, 1))

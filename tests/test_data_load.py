@@ -141,7 +141,7 @@ def test_spirals_are_two_opposite_arms_of_a_turn_and_a_half():
 def test_fewest_rows_of_a_made_set():
     inputs, _ = points("moons", rows=6, validation=0.34, test=0.34, noise=0)
     assert inputs.shape == (6, 2)
-    text = "load: validation and test must leave every split a row, of 1 in all, got {'train': 1, 'validation': 0, 'test': 0}"
+    text = "leave every split a row, of 1 in all, got {'train': 1, 'validation': 0, 'test': 0}"
     with pytest.raises(ValueError, match=re.escape(text)):
         load("moons", rows=1)
 

@@ -237,8 +237,9 @@ def test_split_that_leaves_no_training_row():
         split(np.zeros((2, 1)), np.zeros(2), validation=0.4, test=0.4)
 
 
-def test_split_checks_its_options():
-    for options, text in (
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
         ({"seed": -1}, "split: seed must be a whole number of at least 0, got -1"),
         ({"validation": 0.0}, "split: validation must be above 0 and below 1, got 0.0"),
         ({"test": np.nan}, "split: test must be above 0 and below 1, got nan"),
@@ -246,9 +247,11 @@ def test_split_checks_its_options():
             {"validation": 0.6, "test": 0.5},
             "split: validation + test must be below 1, to leave rows for training, got 1.1",
         ),
-    ):
-        with pytest.raises(ValueError, match=re.escape(text) + "$"):
-            split(ZEROS, HALVES, **options)
+    ],
+)
+def test_split_checks_its_options(options, text):
+    with pytest.raises(ValueError, match=re.escape(text) + "$"):
+        split(ZEROS, HALVES, **options)
 
 
 def test_labels_may_be_whole_floats_only_if_asked():

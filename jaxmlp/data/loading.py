@@ -24,7 +24,7 @@ def load(
     seed=0,
     validation=0.15,
     test=0.15,
-    scale="auto",
+    scale: str | None = "auto",
     folder=None,
     target=None,
     task=None,

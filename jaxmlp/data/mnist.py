@@ -86,7 +86,7 @@ def known_folders(name):
     """Folders to look in when none is given, the most particular first."""
     named = os.environ.get("JAXMLP_DATA")
     own = [Path(named, name.replace("_", "-")), Path(named, name), Path(named)] if named else []
-    return own + [DEBIAN[name]] * (name in DEBIAN)
+    return own + ([DEBIAN[name]] if name in DEBIAN else [])
 
 
 def files_in(folder):

@@ -237,9 +237,8 @@ def radam(learning_rate, b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0, threshold=5.0
     Source: Liu et al. 2020, algorithm 2.
     """
     numbers = _adam_numbers("radam", learning_rate, b1, b2, eps, eps_root)
-    update = Partial(
-        _radam_update, Static(bool(nesterov)), check_non_negative("radam", "threshold", threshold), *numbers
-    )
+    threshold = check_non_negative("radam", "threshold", threshold)
+    update = Partial(_radam_update, Static(bool(nesterov)), threshold, *numbers)
     return Optimizer(Partial(_adam_init, Static(None)), update)
 
 

@@ -51,10 +51,8 @@ def adagrad(learning_rate, initial_accumulator_value=0.1, eps=1e-7):
     """
     learning_rate = scheduled("adagrad", "learning_rate", learning_rate)
     start = check_non_negative("adagrad", "initial_accumulator_value", initial_accumulator_value)
-    return Optimizer(
-        Partial(_adagrad_init, start),
-        Partial(_adagrad_update, learning_rate, check_non_negative("adagrad", "eps", eps)),
-    )
+    eps = check_non_negative("adagrad", "eps", eps)
+    return Optimizer(Partial(_adagrad_init, start), Partial(_adagrad_update, learning_rate, eps))
 
 
 def _adagrad_init(start, params):

@@ -80,7 +80,7 @@ def scheduled(function, argument, value):
     return as_partial(value) if callable(value) else check_non_negative(function, argument, value)
 
 
-def at(value, count):
+def at(value, count) -> Any:
     """The value of a number or schedule at a step, counted from 0."""
     return value(count) if callable(value) else value
 
