@@ -63,7 +63,8 @@ def dropout_mask(key, rate, shape):
     check_key("dropout", "key", key)
     check_rate("dropout", "rate", rate)
     keep = jnp.asarray(1 - rate, jnp.result_type(rate, float))
-    fused = keep.dtype == jnp.float32 and math.prod(shape) < 2**32 and jax.config.read("jax_threefry_partitionable")
+    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    fused = keep.dtype == jnp.float32 and math.prod(shape) < 2**32 and partitionable
     return _mask(key, keep, shape) if fused else jax.random.bernoulli(key, keep, shape)
 
 
