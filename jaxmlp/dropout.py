@@ -28,8 +28,8 @@ def dropout(key, inputs, rate):
       An array of the shape and dtype of `inputs`.
 
     Raises:
-      ValueError: for a rate out of range, integer inputs, or a key that is not one threefry key.
-      TypeError: for a key that is not typed.
+      ValueError: for a rate out of range, or a key that is not one threefry key.
+      TypeError: for integer inputs, or a key that is not typed.
 
     >>> y = dropout(jax.random.key(0), jax.numpy.ones((2, 4)), 0.25)
     >>> sorted({round(float(value), 3) for value in y.ravel()})

@@ -96,6 +96,7 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
     """
     check_rate("cross_entropy", "label_smoothing", label_smoothing)
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    require(logits.ndim >= 1, "cross_entropy", "logits", "be of shape (..., classes)", logits.shape)
     log_probabilities = jax.nn.log_softmax(logits)
     likelihood, known = _chosen("cross_entropy", log_probabilities, labels)
     if not (is_concrete(label_smoothing) and label_smoothing == 0):
@@ -106,14 +107,15 @@ def cross_entropy(logits, labels, label_smoothing=0.0):
 
 def _chosen(function, values, labels):
     """Sum of label * value over the classes, and whether each label is one of them."""
-    classes = values.shape[-1] if values.ndim else 0
+    classes = values.shape[-1]
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         _check_shape(function, "labels", labels, values.shape)
-        return jnp.sum(labels * values, axis=-1), jnp.ones(labels.shape[:-1], bool)
+        return jnp.sum(labels.astype(values.dtype) * values, axis=-1), jnp.ones(labels.shape[:-1], bool)
     if labels.shape == values.shape and values.ndim > 1:
         return jnp.sum(labels.astype(values.dtype) * values, axis=-1), jnp.ones(labels.shape[:-1], bool)
     _check_shape(function, "labels", labels, values.shape[:-1])
     check_labels(function, "labels", labels, classes)
+    labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels  # uint8 cannot count 300 classes
     chosen = _one_hot(labels, classes)
     return jnp.sum(jnp.where(chosen, values, 0), axis=-1), (labels >= 0) & (labels < classes)
 
@@ -126,7 +128,8 @@ def _one_hot(labels, classes):
 def check_labels(function, argument, labels, classes):
     """Concrete integer labels lie in [0, classes)."""
     if is_concrete(labels) and np.size(labels):
-        low, high = int(np.min(labels)), int(np.max(labels))
+        # np.asarray first: np.min of a JAX array is an operation of JAX, which jit would trace.
+        low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
         wrong = low if low < 0 else high
         require(0 <= wrong < classes, function, argument, f"be at least 0 and below {classes} (the classes)", wrong)
 
@@ -177,7 +180,7 @@ def _binary(function, scores, labels):
         scores = scores[..., 0]
     _check_shape(function, "labels", labels, scores.shape)
     if is_concrete(labels) and labels.size:
-        low, high = float(jnp.min(labels)), float(jnp.max(labels))
+        low, high = float(np.asarray(labels).min()), float(np.asarray(labels).max())
         require(low >= 0 and high <= 1, function, "labels", "be at least 0 and at most 1", low if low < 0 else high)
     return scores, labels.astype(scores.dtype)
 
@@ -255,7 +258,8 @@ def max_norm(params, limit):
 
 
 def _bounded(w, limit):
-    norm = jnp.sqrt(jnp.sum(jnp.square(w), axis=0, keepdims=True))
+    squared = jnp.sum(jnp.square(w), axis=0, keepdims=True)
+    norm = jnp.sqrt(jnp.maximum(squared, jnp.finfo(w.dtype).tiny))  # the root's gradient at 0 would make NaN
     return jnp.where(norm > limit, w * (limit / jnp.maximum(norm, limit)), w)
 
 
@@ -302,6 +306,8 @@ def r2(predictions, targets):
     >>> float(r2(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 3.0])))
     1.0
     """
+    predictions = jnp.asarray(predictions)
+    targets = jnp.asarray(targets, predictions.dtype)
     residuals = jnp.sum(jnp.square(_error("r2", predictions, targets)), axis=0)
     total = jnp.sum(jnp.square(targets - jnp.mean(targets, axis=0, keepdims=True)), axis=0)
     return jnp.mean(1 - residuals / total)

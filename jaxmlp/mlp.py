@@ -125,6 +125,7 @@ def apply(params, inputs, activation=relu, dropout_rate=None, input_dropout_rate
     """
     activation = activation_function(activation, "apply")
     inputs = _checked_inputs(params, inputs)
+    require(dtype is None or jnp.issubdtype(dtype, jnp.floating), "apply", "dtype", "be floating", dtype)
     rates = [input_dropout_rate] + [dropout_rate] * (len(params) - 1)
     for name, rate in (("dropout_rate", dropout_rate), ("input_dropout_rate", input_dropout_rate)):
         if rate is not None:
@@ -150,7 +151,8 @@ def _affine(layer, inputs, dtype):
 
 
 def _checked_inputs(params, inputs):
-    is_params = isinstance(params, (list, tuple)) and params and all(set(layer) == {"w", "b"} for layer in params)
+    is_list = isinstance(params, (list, tuple)) and len(params) > 0
+    is_params = is_list and all(isinstance(layer, dict) and set(layer) == {"w", "b"} for layer in params)
     rule = 'be a list of {"w", "b"}, as from init'
     require(is_params, "apply", "params", rule, jax.tree.structure(params), TypeError)
     inputs = jnp.asarray(inputs)

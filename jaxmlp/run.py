@@ -212,7 +212,7 @@ def _check_split(function, name, split):
     for path, leaf in jax.tree_util.tree_leaves_with_path(split):
         argument = name + jax.tree_util.keystr(path)
         require(np.size(leaf) > 0 and np.ndim(leaf) > 0, function, argument, "have at least one row", np.shape(leaf))
-        bad = int(jax.device_get(jnp.sum(~jnp.isfinite(leaf)))) if is_concrete(leaf) else 0
+        bad = int(np.sum(~np.isfinite(jax.device_get(leaf)))) if is_concrete(leaf) else 0
         require(bad == 0, function, argument, "be finite", f"{bad} values that are NaN or infinite")
     rows = [np.shape(leaf)[0] for leaf in jax.tree.leaves(split)]
     require(len(set(rows)) == 1, function, name, "have as many inputs as targets", rows)
@@ -261,7 +261,7 @@ def advance(plan, learner, data, stopping, run):
         cause=cause,
         best=jnp.where(improved, monitored, run.best),
         best_epoch=best_epoch,
-        best_params=None if run.best_params is None else _select(improved, state.params, run.best_params),
+        best_params=None if run.best_params is None else _either(improved, state.params, run.best_params),
         history=_recorded(run.history, run.epoch, metrics, whole),
     )
 
@@ -304,33 +304,38 @@ def _last_finite(step, batches, before, after, healthy):
     A look at every parameter after every step would cost small networks half their speed. So an epoch runs without, and
     one that has gone wrong is run once more with it, up to the step that went wrong; one that has not, costs nothing.
     """
+    fine = jnp.full((), Cause.NONE, jnp.int32)
 
-    def guarded(carry):
-        state, _ = carry
+    def attempt(carry):
+        _, state, _ = carry
         new, metrics = step(state, batches[state.step - before.step])
-        cause = jnp.where(_all_finite(new.params), Cause.NONE, Cause.PARAMETERS)
-        cause = jnp.where(jnp.isfinite(metrics["loss"]), cause, Cause.LOSS)
-        return _select(cause == Cause.NONE, new, state), cause.astype(jnp.int32)
+        cause = jnp.where(_all_finite(new.params), fine, Cause.PARAMETERS)
+        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, Cause.LOSS)
 
     def goes_on(carry):
-        state, cause = carry
+        _, state, cause = carry
+        # `healthy` is asked once more for vmap, which runs the loop for every lane if one of them needs it.
         return ~healthy & (cause == Cause.NONE) & (state.step - before.step < len(batches))
 
-    fine = jnp.full((), Cause.NONE, jnp.int32)
-    return jax.lax.while_loop(goes_on, guarded, (_select(healthy, after, before), fine))
+    def replay():
+        last, new, cause = jax.lax.while_loop(goes_on, attempt, (before, before, fine))
+        return _either(cause == Cause.NONE, new, last), cause
+
+    return jax.lax.cond(healthy, lambda: (after, fine), replay)
 
 
 def _all_finite(tree):
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
 
 
-def _select(condition, if_true, if_false):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), if_true, if_false)
+def _either(condition, if_true, if_false):
+    """One of two trees: a conditional, which copies, where a `where` for every leaf would be compiled and computed."""
+    return jax.lax.cond(condition, lambda: if_true, lambda: if_false)
 
 
 def finish(run):
     """The result of a run that has ended."""
     params = run.state.params
     if run.best_params is not None:
-        params = _select(run.best_epoch >= 0, run.best_params, params)
+        params = _either(run.best_epoch >= 0, run.best_params, params)
     return Result(params, run.history, run.best_epoch, run.epoch, run.state.step, run.status, run.cause)

@@ -7,7 +7,7 @@ are leaves, so another peak or length compiles nothing, and a batch of schedules
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxmlp.checks import check_non_negative, check_positive, check_rate
+from jaxmlp.checks import check_non_negative, check_positive, check_rate, is_concrete, require
 
 __all__ = [
     "constant_schedule",
@@ -144,7 +144,10 @@ def warmup_cosine_decay_schedule(init_value, peak_value, warmup_steps, decay_ste
     init_value = check_non_negative(function, "init_value", init_value)
     peak_value = check_positive(function, "peak_value", peak_value)
     warmup_steps = check_non_negative(function, "warmup_steps", warmup_steps)
-    check_positive(function, "decay_steps - warmup_steps", decay_steps - warmup_steps)
+    decay_steps = check_positive(function, "decay_steps", decay_steps)
+    if is_concrete(warmup_steps) and is_concrete(decay_steps):
+        longer = float(decay_steps) > float(warmup_steps)
+        require(longer, function, "decay_steps", f"be above warmup_steps = {float(warmup_steps)}", float(decay_steps))
     end_value = check_non_negative(function, "end_value", end_value)
     exponent = check_positive(function, "exponent", exponent)
     return Partial(_warmup_cosine, init_value, peak_value, warmup_steps, decay_steps, end_value, exponent)
@@ -155,7 +158,7 @@ def _warmup_cosine(init_value, peak_value, warmup_steps, decay_steps, end_value,
     # A warm-up of no steps never takes the line, whose division by one is there for it alone.
     line = init_value + (peak_value - init_value) * count / jnp.maximum(warmup, 1.0)
     since = jnp.maximum(count - warmup, 0.0)
-    curve = _cosine(peak_value, decay_steps - warmup, end_value / peak_value, exponent, since)
+    curve = _cosine(peak_value, _real(decay_steps) - warmup, end_value / peak_value, exponent, since)
     return jnp.where(count < warmup, line, curve)
 
 

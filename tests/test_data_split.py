@@ -203,6 +203,7 @@ FINITE = "must be finite float32 numbers, got"
         (ZEROS, np.full(20, "a"), "split: targets must be real numbers, got '<U1'"),
         (ZEROS, HALVES - 1, "split: targets must be labels of at least 0, got -1"),
         (ZEROS, HALVES * 2, "split: targets must use every label 0..2, got [0, 2]"),
+        (ZEROS, 2 * np.arange(20), f"split: targets must use every label 0..38, got {[*range(0, 20, 2)]}"),
         (ZEROS, HALVES + 1, "split: targets must use every label 0..2, got [1, 2]"),
         (
             *table(17, 3, 2, 20),
@@ -229,6 +230,13 @@ def test_wrong_arrays_are_refused(inputs, targets, text):
 def test_three_rows_of_a_class_reach_every_split():
     data = split(*table(40, 3))
     assert [np.bincount(batch.targets)[1] for batch in data] == [1, 1, 1]
+
+
+def test_smallest_splits():
+    data = split(np.zeros((3, 1)), np.zeros(3), validation=0.3, test=0.3)
+    assert [len(batch.targets) for batch in data] == [1, 1, 1]
+    data = split(*table(6, 6, 8))
+    assert [np.bincount(batch.targets).tolist() for batch in data] == [[4, 4, 6], [1, 1, 1], [1, 1, 1]]
 
 
 def test_split_that_leaves_no_training_row():

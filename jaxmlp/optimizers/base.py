@@ -123,13 +123,17 @@ def squared(x):
 
 
 def map_leaves(function, rule, grads, *moments):
-    """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves; each moment keeps its dtype."""
+    """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves; every array keeps its dtype.
+
+    A moment may have another dtype than its gradient (`mu_dtype`, complex parameters), hence the usual promotion.
+    """
     for moment in moments:
         check_same_shapes(function, "grads", grads, moment)
     leaves, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, grads))
     olds = list(zip(*map(jax.tree.leaves, moments), strict=True))
-    rows = [rule(g, *old) for g, old in zip(leaves, olds, strict=True)]
-    directions = structure.unflatten([direction for direction, *_ in rows])
+    with jax.numpy_dtype_promotion("standard"):
+        rows = [rule(g, *old) for g, old in zip(leaves, olds, strict=True)]
+    directions = structure.unflatten([row[0].astype(g.dtype) for row, g in zip(rows, leaves, strict=True)])
     news = [
         structure.unflatten([row[1 + i].astype(old[i].dtype) for row, old in zip(rows, olds, strict=True)])
         for i in range(len(moments))
@@ -154,6 +158,8 @@ def with_decay(function, weight_decay, mask, directions, params, count):
     chosen = mask.value(params) if isinstance(mask, Static) else mask
     if chosen is None:
         return decayed
+    structure, expected = jax.tree.structure(chosen), jax.tree.structure(params)
+    require(structure == expected, function, "mask", f"have the parameters' structure {expected}", structure)
     return jax.tree.map(lambda m, new, old: jnp.where(m, new, old), chosen, decayed, directions)
 
 

@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxmlp.checks import check_rate
 from jaxmlp.optimizers.base import (
     Optimizer,
     Static,
-    cast,
     descend,
     first_count,
     map_leaves,
@@ -128,8 +128,10 @@ def _momentum_init(accumulator_dtype, params):
 
 def _momentum_update(nesterov, learning_rate, decay, grads, state, params=None):
     def rule(g, t):
-        trace = g + cast(decay, g) * t.astype(g.dtype)
-        return (g + cast(decay, g) * trace if nesterov.value else trace), trace
+        wide = jnp.promote_types(g.dtype, t.dtype)
+        g, t, mu = g.astype(wide), t.astype(wide), jnp.asarray(decay, wide)
+        trace = g + mu * t
+        return (g + mu * trace if nesterov.value else trace), trace
 
     directions, trace = map_leaves("sgd.update", rule, grads, state.trace)
     return descend(learning_rate, state.count, directions), SgdState(state.count + 1, trace)

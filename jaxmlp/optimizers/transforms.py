@@ -91,10 +91,11 @@ def _clip_update(max_delta, grads, state, params=None):
 
 
 def _clip_norm_update(max_norm, grads, state, params=None):
-    norm = jnp.sqrt(sum(jnp.sum(squared(g)) for g in jax.tree.leaves(grads)))
+    real = jnp.result_type(float)
+    norm = jnp.sqrt(sum(jnp.sum(squared(g), dtype=real) for g in jax.tree.leaves(grads)))
 
     def rule(g):
-        return jnp.where(norm < max_norm, g, g / norm.astype(g.dtype) * cast(max_norm, g))
+        return jnp.where(norm <= cast(max_norm, norm), g, g / norm.astype(g.dtype) * cast(max_norm, g))
 
     return jax.tree.map(rule, grads), state
 
