@@ -41,6 +41,7 @@ from jaxmlp.optimizers import (
     rmsprop,
     sgd,
 )
+from jaxmlp.population import Progress, Study, load_study, successive_halving, train_many, use_cpu_devices
 from jaxmlp.run import Cause, Result, Status, fit
 from jaxmlp.schedules import (
     constant_schedule,
@@ -61,8 +62,10 @@ __all__ = [
     "Data",
     "Learner",
     "Optimizer",
+    "Progress",
     "Result",
     "Status",
+    "Study",
     "TrainState",
     "accuracy",
     "adadelta",
@@ -100,6 +103,7 @@ __all__ = [
     "linear",
     "lion",
     "load",
+    "load_study",
     "make_train_step",
     "max_norm",
     "momentum",
@@ -122,7 +126,10 @@ __all__ = [
     "sse",
     "step",
     "step_schedule",
+    "successive_halving",
     "tanh",
+    "train_many",
     "truncated_normal",
+    "use_cpu_devices",
     "warmup_cosine_decay_schedule",
 ]

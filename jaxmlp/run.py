@@ -22,12 +22,13 @@ __all__ = ["Cause", "Result", "Status", "fit"]
 
 
 class Status(enum.IntEnum):
-    """How a run stands: still running, out of epochs, stopped early, or diverged."""
+    """How a run stands: still running, out of epochs, stopped early, diverged, or pruned by its population."""
 
     RUNNING = 0
     FINISHED = 1
     STOPPED = 2
     DIVERGED = 3
+    PRUNED = 4
 
 
 class Cause(enum.IntEnum):
@@ -152,10 +153,9 @@ def fit(
     finished its 5 epochs
     """
     check_key("fit", "key", key)
-    learner, data, plan, stopping = prepare(
-        "fit", learner, data, epochs, batch_size, patience, min_delta, monitor, mode
-    )
-    return _fit(plan, key, learner, data, stopping)
+    learner = checked_learner("fit", learner)
+    plan, stopping = prepare("fit", learner, data, epochs, batch_size, patience, min_delta, monitor, mode)
+    return _fit(plan, key, strong(learner), data, stopping)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -170,8 +170,7 @@ def _fit(plan, key, learner, data, stopping):
 
 
 def prepare(function, learner, data, epochs, batch_size, patience, min_delta, monitor, mode):
-    """Checks the arguments that `fit` and `train_many` share, and puts them into the engine's shape."""
-    learner = checked_learner(function, learner)
+    """Checks the arguments that `fit` and `train_many` share, and returns their `Plan` and `Stopping`."""
     rows = checked_data(function, data)
     if learner.check is not None:
         learner.check(data)
@@ -184,7 +183,7 @@ def prepare(function, learner, data, epochs, batch_size, patience, min_delta, mo
         patience = check_non_negative(function, "patience", patience)
         require(not is_concrete(patience) or patience >= 1, function, "patience", "be at least 1", patience)
     stopping = Stopping(patience, check_non_negative(function, "min_delta", min_delta))
-    return strong(learner), data, Plan(int(epochs), int(batch_size), monitor, mode), strong(stopping)
+    return Plan(int(epochs), int(batch_size), monitor, mode), strong(stopping)
 
 
 def checked_learner(function, learner):

@@ -46,8 +46,9 @@ def test_columns_and_target(write):
         inputs, targets = rows_of(load(path, scale=None, target=target))
         np.testing.assert_array_equal(inputs, [[i, i / 8] for i in range(20)])
         np.testing.assert_array_equal(targets, np.arange(20) % 2)
-    inputs, _ = rows_of(load(path, scale=None, target=0, task="regression"))
-    assert inputs.shape == (20, 2)
+    for target in (0, -3):
+        predicted = targets_of(path, target=target, task="regression")
+        np.testing.assert_array_equal(np.sort(predicted, axis=0), np.arange(20)[:, None])
     assert abs(float(load(path).train.inputs.mean())) < 1e-6
 
 

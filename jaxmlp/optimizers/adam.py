@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxmlp.checks import check_non_negative, check_rate
+from jaxmlp.checks import check_non_negative, check_range, check_rate
 from jaxmlp.optimizers.base import (
     Optimizer,
     Static,
@@ -227,7 +227,7 @@ def radam(learning_rate, b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0, threshold=5.0
 
     Args:
       learning_rate, b1, b2, eps, eps_root, nesterov: as in `adam`.
-      threshold: at least 0; in the paper 4, in optax and here 5.
+      threshold: at least 4 (below, r is no number); in the paper 4, in optax and here 5.
 
     Returns:
       An `Optimizer`.
@@ -237,7 +237,7 @@ def radam(learning_rate, b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0, threshold=5.0
     Source: Liu et al. 2020, algorithm 2.
     """
     numbers = _adam_numbers("radam", learning_rate, b1, b2, eps, eps_root)
-    threshold = check_non_negative("radam", "threshold", threshold)
+    threshold = check_range("radam", "threshold", threshold, 4.0, float("inf"), "be a finite number of at least 4")
     update = Partial(_radam_update, Static(bool(nesterov)), threshold, *numbers)
     return Optimizer(Partial(_adam_init, Static(None)), update)
 

@@ -140,7 +140,7 @@ def _rmsprop_update(flags, learning_rate, decay, eps, momentum, grads, state, pa
         spread = corrected(v)
         if m is not None:
             m = ema(decay, m, g)
-            spread = spread - squared(corrected(m))
+            spread = jnp.maximum(spread - squared(corrected(m)), 0)  # rounding can take a variance below 0
         floor = cast(eps, spread)
         scale = jax.lax.rsqrt(spread + floor) if eps_in_sqrt else 1 / (jnp.sqrt(spread) + floor)
         return (scale * g, v) if m is None else (scale * g, v, m)

@@ -1,0 +1,575 @@
+"""losses: against values by hand, NumPy, SciPy, scikit-learn and optax; nothing broadcasts; extremes stay finite."""
+
+import functools
+import re
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.special
+import sklearn.cluster
+import sklearn.metrics
+from jax.test_util import check_grads
+
+from jaxmlp import losses
+from jaxmlp.losses import (
+    accuracy,
+    binary_cross_entropy,
+    cross_entropy,
+    huber,
+    inertia,
+    l1,
+    l2,
+    max_norm,
+    mse,
+    perceptron,
+    r2,
+    sse,
+)
+
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=(6, 3))
+T = 2 * RNG.normal(size=(6, 3)) + 1
+LOGITS = 3 * RNG.normal(size=(6, 4))
+LABELS = np.array([0, 3, 1, 1, 2, 3])
+ONE_HOT = np.eye(4)[LABELS]
+SOFT = RNG.dirichlet(np.ones(4), size=6)
+EXTREME = np.array([[1e4, -1e4, 0.0], [-1e4, 0.0, 1e4]], np.float32)
+PARAMS = [
+    {"w": jnp.array([[3.0, 0.3, 0.0], [-4.0, 0.4, 0.0]]), "b": jnp.array([7.0, -8.0, 9.0])},
+    {"w": jnp.array([[1.0], [-2.0], [2.0]]), "b": jnp.array([5.0])},
+]
+
+
+def refuses(error, text):
+    """The block raises `error` with exactly this text (JAX may add a note below it)."""
+    return pytest.raises(error, match=rf"^{re.escape(text)}(\n|$)")
+
+
+def close(left, right, rtol=1e-12):
+    np.testing.assert_allclose(left, right, rtol=rtol, atol=1e-300)
+
+
+# Squared and Huber errors.
+
+
+def test_mse_and_sse_by_hand():
+    assert mse([1.0, 2.0, -1.0], [1.0, 4.0, 3.0]) == pytest.approx(20 / 3)
+    assert sse([1.0, 2.0, -1.0], [1.0, 4.0, 3.0]) == 20
+
+
+def test_mse_and_sse_in_float64(x64):
+    close(mse(Y, T), sklearn.metrics.mean_squared_error(T, Y))
+    close(sse(Y, T), ((Y - T) ** 2).sum())
+
+
+def test_gradients_of_mse_and_sse(x64):
+    close(jax.grad(mse)(jnp.array(Y), T), 2 * (Y - T) / Y.size)
+    close(jax.grad(sse)(jnp.array(Y), T), 2 * (Y - T))
+
+
+def test_huber_by_hand():
+    errors = jnp.array([0.0, 0.5, -0.5, 2.0, -2.0, 3.0, -5.0])
+    by_hand = [0, 0.125, 0.125, 2.0, 2.0, 4.0, 8.0]
+    for error, value in zip(errors, by_hand, strict=True):
+        assert huber(error, jnp.zeros(()), delta=2.0) == value
+    assert huber(errors, jnp.zeros(7), delta=2.0) == pytest.approx(sum(by_hand) / 7)
+
+
+@pytest.mark.parametrize("delta", [0.3, 1.0, 2.5])
+def test_huber_equals_optax(delta, x64):
+    close(huber(jnp.array(Y), T, delta), optax.huber_loss(jnp.array(Y), jnp.array(T), delta).mean())
+    close(jax.grad(huber)(jnp.array(Y), T, delta), np.clip(Y - T, -delta, delta) / Y.size)
+
+
+def test_the_default_delta_is_1(x64):
+    close(huber(jnp.array(Y), T), huber(jnp.array(Y), T, 1.0))
+
+
+def test_huber_s_gradient_at_0_at_delta_and_far_away():
+    gradient = jax.grad(huber)
+    assert [float(gradient(e, 0.0, 2.0)) for e in (0.0, 2.0, -2.0, 1e4, -1e4)] == [0, 2, -2, 2, -2]
+
+
+@pytest.mark.parametrize("loss", [mse, sse, huber, r2])
+def test_integer_targets_and_lists(loss):
+    assert loss(jnp.array([1.5, 2.0, 4.0]), jnp.array([1, 2, 3])) == loss([1.5, 2.0, 4.0], [1, 2, 3])
+
+
+@pytest.mark.parametrize("loss", [mse, sse, huber, r2])
+def test_errors_are_scalars_of_the_predictions_dtype(loss):
+    for dtype in ("bfloat16", "float32"):
+        value = loss(jnp.array([1.0, 2.0, 3.0], dtype), jnp.array([2.0, 2.0, 5.0]))
+        assert (value.shape, value.dtype) == ((), dtype)
+
+
+@pytest.mark.parametrize("loss", [mse, sse, huber, r2])
+def test_errors_never_broadcast(loss):
+    text = "{}: targets must be of shape {}, got {}"
+    for predictions, targets in [((4,), (4, 1)), ((4, 1), (4,)), ((4,), ()), ((1, 3), (4, 3))]:
+        with refuses(ValueError, text.format(loss.__name__, predictions, targets)):
+            loss(jnp.ones(predictions), jnp.ones(targets))
+
+
+# Cross-entropy.
+
+
+def reference(logits, labels, smoothing=0.0):
+    labels = (1 - smoothing) * labels + smoothing / logits.shape[-1]
+    return -np.mean(np.sum(labels * scipy.special.log_softmax(logits, axis=-1), axis=-1))
+
+
+def test_cross_entropy_by_hand():
+    logits = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.125, 0.5, 0.375]]))
+    assert cross_entropy(logits, jnp.array([0, 0])) == pytest.approx((np.log(2) + np.log(8)) / 2)
+
+
+def test_cross_entropy_of_integer_labels(x64):
+    close(cross_entropy(LOGITS, LABELS), reference(LOGITS, ONE_HOT))
+    probabilities = scipy.special.softmax(LOGITS, axis=1)
+    close(cross_entropy(LOGITS, LABELS), sklearn.metrics.log_loss(LABELS, probabilities))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float32", "float64"])
+def test_cross_entropy_of_one_hot_labels(dtype, x64):
+    close(cross_entropy(LOGITS, ONE_HOT.astype(dtype)), reference(LOGITS, ONE_HOT))
+
+
+def test_cross_entropy_of_soft_labels(x64):
+    close(cross_entropy(LOGITS, SOFT), reference(LOGITS, SOFT))
+    close(cross_entropy(LOGITS, SOFT), optax.softmax_cross_entropy(jnp.array(LOGITS), jnp.array(SOFT)).mean())
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+@pytest.mark.parametrize("labels", [LABELS, ONE_HOT, SOFT], ids=["integer", "one-hot", "soft"])
+def test_label_smoothing(labels, smoothing, x64):
+    targets = ONE_HOT if labels is LABELS else labels
+    smoothed = optax.smooth_labels(jnp.array(targets), smoothing)
+    expected = optax.softmax_cross_entropy(jnp.array(LOGITS), smoothed).mean()
+    close(cross_entropy(LOGITS, labels, smoothing), expected)
+    close(expected, reference(LOGITS, targets, smoothing))
+
+
+def test_traced_smoothing_traces_once(x64):
+    loss = jax.jit(chex.assert_max_traces(lambda eps: cross_entropy(LOGITS, LABELS, eps), n=1))
+    for smoothing in (0.0, 0.1, 0.5):
+        close(loss(smoothing), reference(LOGITS, ONE_HOT, smoothing))
+
+
+def test_cross_entropy_with_leading_axes(x64):
+    logits = LOGITS.reshape(2, 3, 4)
+    for labels in (LABELS.reshape(2, 3), ONE_HOT.reshape(2, 3, 4), ONE_HOT.astype(int).reshape(2, 3, 4)):
+        close(cross_entropy(logits, labels), reference(LOGITS, ONE_HOT))
+
+
+def test_cross_entropy_of_one_example(x64):
+    close(cross_entropy(LOGITS[0], LABELS[0]), reference(LOGITS[:1], ONE_HOT[:1]))
+    close(cross_entropy(LOGITS[0], SOFT[0]), reference(LOGITS[:1], SOFT[:1]))
+
+
+@pytest.mark.parametrize("labels", [LABELS, ONE_HOT], ids=["integer", "one-hot"])
+def test_the_gradient_of_cross_entropy_is_softmax_minus_label(labels, x64):
+    expected = (scipy.special.softmax(LOGITS, axis=1) - ONE_HOT) / 6
+    np.testing.assert_allclose(jax.grad(cross_entropy)(jnp.array(LOGITS), labels), expected, rtol=1e-11, atol=1e-15)
+    smoothed = (scipy.special.softmax(LOGITS, axis=1) - 0.9 * ONE_HOT - 0.1 / 4) / 6
+    gradient = jax.grad(cross_entropy)(jnp.array(LOGITS), labels, 0.1)
+    np.testing.assert_allclose(gradient, smoothed, rtol=1e-11, atol=1e-15)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("labels", [np.array([1, 2]), np.eye(3, dtype=np.float32)[[1, 2]]], ids=["integer", "one-hot"])
+def test_extreme_logits_stay_finite(labels, smoothing):
+    value, gradient = jax.value_and_grad(cross_entropy)(jnp.array(EXTREME), labels, smoothing)
+    assert value == pytest.approx((1 - smoothing) * 1e4 + smoothing * (1e4 + 2 / 3 * 1e4) / 2 * 2 / 2 + smoothing * 0, rel=0.5)
+    chex.assert_tree_all_finite(gradient)
+
+
+def test_extreme_logits_by_hand():
+    assert cross_entropy(EXTREME, np.array([1, 2])) == 1e4
+    assert cross_entropy(EXTREME, np.array([0, 2])) == 0
+
+
+@pytest.mark.parametrize("classes", [200, 300])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32"])
+def test_narrow_label_types_count_every_class(dtype, classes):
+    labels = np.array([3, 100], dtype)
+    values = [run(jnp.ones((2, classes)), labels) for run in (cross_entropy, jax.jit(cross_entropy))]
+    assert values == pytest.approx([np.log(classes)] * 2)
+
+
+@pytest.mark.parametrize(("labels", "got"), [([0, 4], 4), ([-1, 3], -1), ([-1, 9], -1)])
+def test_a_concrete_label_out_of_range_is_refused(labels, got):
+    with refuses(ValueError, f"cross_entropy: labels must be at least 0 and below 4 (the classes), got {got}"):
+        cross_entropy(jnp.zeros((2, 4)), jnp.array(labels))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("label", [4, -1])
+def test_a_traced_label_out_of_range_gives_nan(label, smoothing):
+    loss = jax.jit(cross_entropy)
+    assert np.isnan(loss(jnp.zeros((2, 4)), jnp.array([0, label]), smoothing))
+    assert np.isfinite(loss(jnp.zeros((2, 4)), jnp.array([0, 3]), smoothing))
+
+
+@pytest.mark.parametrize("make", [np.array, jnp.array])
+def test_labels_may_be_constants_of_a_compiled_function(make):
+    labels = make([0, 1])
+    assert jax.jit(lambda z: cross_entropy(z, labels))(jnp.zeros((2, 2))) == pytest.approx(np.log(2))
+    assert jax.jit(lambda z: binary_cross_entropy(z, labels))(jnp.zeros(2)) == pytest.approx(np.log(2))
+
+
+def test_the_default_smoothing_is_none(x64):
+    assert cross_entropy(LOGITS, LABELS) == cross_entropy(LOGITS, LABELS, 0.0)
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, binary_cross_entropy, perceptron])
+def test_no_labels_at_all_are_in_range(loss):
+    logits = jnp.zeros((0, 3)) if loss is cross_entropy else jnp.zeros(0)
+    assert np.isnan(loss(logits, jnp.zeros(0, int)))
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "expected"),
+    [
+        ((5, 3), (5, 1), "(5,)"),
+        ((5, 3), (4,), "(5,)"),
+        ((5, 3), (), "(5,)"),
+        ((5, 3), (1, 3), "(5,)"),
+        ((5,), (5,), "()"),
+    ],
+)
+def test_cross_entropy_never_broadcasts_integer_labels(logits, labels, expected):
+    with refuses(ValueError, f"cross_entropy: labels must be of shape {expected}, got {labels}"):
+        cross_entropy(jnp.zeros(logits), jnp.zeros(labels, int))
+
+
+@pytest.mark.parametrize("labels", [(5,), (5, 1), (1, 3), (3,), (5, 4)])
+def test_cross_entropy_never_broadcasts_soft_labels(labels):
+    with refuses(ValueError, f"cross_entropy: labels must be of shape (5, 3), got {labels}"):
+        cross_entropy(jnp.zeros((5, 3)), jnp.zeros(labels))
+
+
+def test_cross_entropy_refuses_a_scalar_and_a_smoothing_out_of_range():
+    with refuses(ValueError, "cross_entropy: logits must be of shape (..., classes), got ()"):
+        cross_entropy(jnp.zeros(()), jnp.zeros((), int))
+    with refuses(ValueError, "cross_entropy: label_smoothing must be at least 0 and below 1, got 1.0"):
+        cross_entropy(LOGITS, LABELS, 1.0)
+
+
+@pytest.mark.parametrize("labels", [LABELS, ONE_HOT, ONE_HOT.astype(int)], ids=["integer", "soft", "one-hot"])
+def test_cross_entropy_keeps_the_logits_dtype(labels):
+    for smoothing in (0.0, 0.1):
+        value = cross_entropy(jnp.array(LOGITS, jnp.bfloat16), labels, smoothing)
+        assert (value.shape, value.dtype) == ((), jnp.bfloat16)
+
+
+# Two classes, one logit.
+
+Z = np.array([2.0, -1.5, 0.25, -3.0])
+BITS = np.array([1, 1, 0, 0])
+
+
+def test_binary_cross_entropy_by_hand():
+    logits = scipy.special.logit(np.array([0.5, 0.25, 0.25], np.float32))
+    assert binary_cross_entropy(logits, [1, 0, 1]) == pytest.approx((np.log(2) + np.log(4 / 3) + np.log(4)) / 3)
+
+
+def test_binary_cross_entropy_in_float64(x64):
+    close(binary_cross_entropy(Z, BITS), sklearn.metrics.log_loss(BITS, scipy.special.expit(Z)))
+    soft = np.array([0.9, 0.2, 0.5, 0.0])
+    expected = optax.sigmoid_binary_cross_entropy(jnp.array(Z), jnp.array(soft)).mean()
+    close(binary_cross_entropy(Z, soft), expected)
+    close(jax.grad(binary_cross_entropy)(jnp.array(Z), soft), (scipy.special.expit(Z) - soft) / 4)
+
+
+def test_binary_cross_entropy_is_cross_entropy_of_logits_0_and_z(x64):
+    close(binary_cross_entropy(Z, BITS), cross_entropy(np.stack([0 * Z, Z], 1), BITS))
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
+def test_one_logit_with_or_without_its_axis(loss):
+    expected = loss(Z, BITS)
+    for logits, labels in [((4, 1), (4,)), ((4, 1), (4, 1)), ((2, 2), (2, 2)), ((2, 2, 1), (2, 2))]:
+        assert loss(Z.reshape(logits), BITS.reshape(labels)) == expected
+    assert loss(Z.reshape(4, 1), BITS.astype(bool)) == expected
+
+
+def test_extreme_binary_logits():
+    value, gradient = jax.value_and_grad(binary_cross_entropy)(jnp.array([1e4, -1e4, 1e4, -1e4]), [1, 0, 0, 1])
+    assert value == 5000
+    np.testing.assert_array_equal(gradient, [0, 0, 0.25, -0.25])
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [((4,), (4, 1), (4,)), ((4, 1), (1,), (4,)), ((4, 2), (4,), (4, 2)), ((4,), (), (4,)), ((4, 1, 1), (4,), (4, 1, 1))],
+)
+def test_binary_losses_never_broadcast(loss, scores, labels, expected):
+    with refuses(ValueError, f"{loss.__name__}: labels must be of shape {expected}, got {labels}"):
+        loss(jnp.zeros(scores), jnp.zeros(labels))
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
+@pytest.mark.parametrize(("labels", "got"), [([-1, 1], -1.0), ([0, 2], 2.0), ([-1, 2], -1.0), ([0.5, np.nan], np.nan)])
+def test_binary_labels_lie_between_0_and_1(loss, labels, got):
+    with refuses(ValueError, f"{loss.__name__}: labels must be at least 0 and at most 1, got {got}"):
+        loss(jnp.zeros(2), np.array(labels))
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
+def test_binary_losses_take_traced_labels_and_keep_the_dtype(loss):
+    value = jax.jit(loss)(jnp.array(Z, jnp.bfloat16), jnp.array(BITS, jnp.float32))
+    assert (value.shape, value.dtype) == ((), jnp.bfloat16)
+    assert float(value) == pytest.approx(float(loss(Z, BITS)), rel=0.02)
+
+
+# The perceptron.
+
+
+def test_perceptron_by_hand():
+    """|z| for each mistake: of 2 (right), -1.5 (wrong), 0.25 (wrong), -3 (right)."""
+    assert perceptron(Z, BITS) == 1.75 / 4
+
+
+def test_the_perceptron_s_gradient_is_its_rule():
+    scores = jnp.array([2.0, -1.5, 0.25, -3.0, 0.0, 0.0])
+    labels = np.array([1, 1, 0, 0, 1, 0])
+    mistakes = (np.array([1, 0, 1, 0, 0, 0]) - labels) / 6
+    np.testing.assert_allclose(jax.grad(perceptron)(scores, labels), mistakes, rtol=1e-6)
+
+
+def test_the_perceptron_learns_and_from_zero_weights():
+    inputs = jnp.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    labels = jnp.array([0, 0, 0, 1])
+    params = (jnp.zeros(2), jnp.zeros(()))
+    gradient = jax.jit(jax.grad(lambda params: perceptron(inputs @ params[0] + params[1], labels)))
+    for _ in range(30):
+        params = jax.tree.map(lambda p, g: p - g, params, gradient(params))
+    np.testing.assert_array_equal(inputs @ params[0] + params[1] > 0, labels)
+
+
+# K-means.
+
+
+def test_inertia_by_hand():
+    inputs = jnp.array([[0.0, 0.0], [1.0, 2.0], [10.0, 0.0]])
+    assert inertia(inputs, jnp.array([[0.0, 1.0], [9.0, 2.0]])) == 1 + 2 + 5
+
+
+def test_inertia_equals_scikit_learn(x64):
+    fitted = sklearn.cluster.KMeans(3, n_init=1, random_state=0).fit(np.concatenate([Y, T]))
+    close(inertia(np.concatenate([Y, T]), fitted.cluster_centers_), fitted.inertia_)
+
+
+def test_the_gradient_of_inertia_pulls_each_centre_to_its_inputs():
+    inputs = jnp.array([[0.0], [1.0], [5.0]])
+    gradient = jax.grad(inertia, 1)(inputs, jnp.array([[2.0], [4.0], [100.0]]))
+    np.testing.assert_array_equal(gradient, [[2 * (2 + 1)], [2 * (4 - 5)], [0]])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "centres", "text"),
+    [
+        ((3,), (2, 3), "inputs must be of shape (n, features), got (3,)"),
+        ((3, 2, 2), (2, 2), "inputs must be of shape (n, features), got (3, 2, 2)"),
+        ((3, 2), (2,), "centres must be of shape (k, 2), got (2,)"),
+        ((3, 2), (2, 3), "centres must be of shape (k, 2), got (2, 3)"),
+        ((3, 2), (0, 2), "centres must be of shape (k, 2), got (0, 2)"),
+        ((3, 2), (1, 2, 2), "centres must be of shape (k, 2), got (1, 2, 2)"),
+    ],
+)
+def test_inertia_refuses(inputs, centres, text):
+    with refuses(ValueError, f"inertia: {text}"):
+        inertia(jnp.zeros(inputs), jnp.zeros(centres))
+
+
+# Penalties.
+
+
+def test_penalties_leave_biases_out():
+    assert l1(PARAMS) == pytest.approx(3 + 4 + 0.3 + 0.4 + 5)
+    assert l2(PARAMS) == pytest.approx(9 + 16 + 0.09 + 0.16 + 9)
+
+
+def test_penalty_gradients():
+    for penalty, of_weight in [(l1, jnp.sign), (l2, lambda w: 2 * w)]:
+        for layer, gradient in zip(PARAMS, jax.grad(penalty)(PARAMS), strict=True):
+            np.testing.assert_allclose(gradient["w"], of_weight(layer["w"]))
+            np.testing.assert_array_equal(gradient["b"], 0)
+
+
+def test_max_norm_projects_only_columns_beyond_the_limit():
+    projected = max_norm(PARAMS, 1.0)
+    np.testing.assert_allclose(projected[0]["w"], [[0.6, 0.3, 0], [-0.8, 0.4, 0]], rtol=1e-6)
+    np.testing.assert_allclose(projected[1]["w"], [[1 / 3], [-2 / 3], [2 / 3]], rtol=1e-6)
+
+
+def test_max_norm_leaves_the_rest_to_the_bit():
+    projected = max_norm(PARAMS, 4.9)
+    np.testing.assert_array_equal(projected[0]["w"][:, 1:], PARAMS[0]["w"][:, 1:])
+    np.testing.assert_array_equal(projected[1]["w"], PARAMS[1]["w"])
+    for layer, before in zip(projected, PARAMS, strict=True):
+        np.testing.assert_array_equal(layer["b"], before["b"])
+    np.testing.assert_array_equal(max_norm(PARAMS, 5.0)[0]["w"], PARAMS[0]["w"])
+
+
+def test_max_norm_takes_a_traced_limit():
+    project = jax.jit(chex.assert_max_traces(max_norm, n=1))
+    for limit in (0.5, 2.0, 100.0):
+        norms = jnp.linalg.norm(project(PARAMS, limit)[0]["w"], axis=0)
+        np.testing.assert_allclose(norms, np.minimum([5, 0.5, 0], limit), rtol=1e-6)
+
+
+@pytest.mark.parametrize("limit", [0.5, 2.0])
+def test_max_norm_s_gradient_is_finite_at_zero_weights(limit):
+    gradient = jax.grad(lambda params: max_norm(params, limit)[0]["w"].sum())(PARAMS)
+    chex.assert_tree_all_finite(gradient)
+    np.testing.assert_array_equal(gradient[0]["w"][:, 2], 1)
+
+
+def test_max_norm_keeps_other_entries_of_a_layer_and_the_dtype():
+    params = [{"w": jnp.full((2, 2), 9, jnp.bfloat16), "b": jnp.ones(2), "name": jnp.zeros(1)}]
+    projected = max_norm(params, jnp.float32(1.0))
+    chex.assert_trees_all_equal_shapes_and_dtypes(projected, params)
+
+
+@pytest.mark.parametrize("function", [l1, l2, functools.partial(max_norm, limit=1.0)])
+@pytest.mark.parametrize("params", [{"w": 1.0}, 3.0, [1.0], [{"b": 1.0}], [{"w": 1.0}, (2.0,)]])
+def test_penalties_refuse_what_is_no_list_of_layers(function, params):
+    name = getattr(function, "__name__", "max_norm")
+    text = f'{name}: params must be a list of {{"w", "b"}}, as from init, got {jax.tree.structure(params)!r}'
+    with refuses(TypeError, text):
+        function(params)
+
+
+def test_penalties_take_tuples_of_layers():
+    assert l1(tuple(PARAMS)) == l1(PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: max_norm(PARAMS, 0.0), "max_norm: limit must be a finite number above 0, got 0.0"),
+        (lambda: huber(1.0, 0.0, -1.0), "huber: delta must be a finite number above 0, got -1.0"),
+    ],
+)
+def test_limit_and_delta_are_above_0(call, text):
+    with refuses(ValueError, text):
+        call()
+
+
+def test_traced_delta_traces_once():
+    loss = jax.jit(chex.assert_max_traces(huber, n=1))
+    assert [float(loss(3.0, 0.0, delta)) for delta in (0.5, 1.0, 4.0)] == [1.375, 2.5, 4.5]
+
+
+# Metrics.
+
+
+def test_accuracy_by_hand():
+    logits = jnp.array([[0.1, 0.9, 0.0], [0.8, 0.2, 0.1], [0.0, 0.1, 0.2]])
+    assert accuracy(logits, [1, 0, 0]) == pytest.approx(2 / 3)
+    assert accuracy(logits, jnp.eye(3)[jnp.array([1, 0, 0])]) == pytest.approx(2 / 3)
+    assert accuracy(logits, jnp.eye(3, dtype=int)[jnp.array([1, 0, 0])]) == pytest.approx(2 / 3)
+
+
+def test_of_equal_logits_the_first_counts():
+    logits = jnp.array([[1.0, 1.0, 0.0], [0.0, 2.0, 2.0]])
+    assert accuracy(logits, [0, 1]) == 1
+    assert accuracy(logits, [1, 2]) == 0
+
+
+@pytest.mark.parametrize("labels", [(5,), (5, 1)])
+def test_accuracy_of_one_logit_is_of_its_sign(labels):
+    logits = jnp.array([[2.0], [0.0], [-1.0], [0.1], [-3.0]])
+    assert accuracy(logits, jnp.array([1, 0, 0, 0, 1]).reshape(labels)) == pytest.approx(3 / 5)
+
+
+def test_accuracy_with_leading_axes_equals_scikit_learn():
+    expected = sklearn.metrics.accuracy_score(LABELS, LOGITS.argmax(1))
+    assert accuracy(LOGITS.reshape(3, 2, 4), LABELS.reshape(3, 2)) == pytest.approx(expected)
+    assert accuracy(LOGITS[1], LABELS[1]) == float(LOGITS[1].argmax() == LABELS[1])
+    assert accuracy(LOGITS[1], ONE_HOT[1]) == float(LOGITS[1].argmax() == LABELS[1])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_accuracy_is_a_float32_whatever_the_logits(dtype):
+    logits = jnp.zeros((1001, 2), dtype).at[:1, 1].set(1)
+    value = jax.jit(accuracy)(logits, jnp.zeros(1001, jnp.uint8))
+    assert (value.shape, value.dtype) == ((), jnp.float32)
+    assert value == pytest.approx(1000 / 1001)
+
+
+def test_accuracy_in_float64(x64):
+    assert accuracy(jnp.eye(3), jnp.array([0, 1, 1])).dtype == jnp.float64
+
+
+@pytest.mark.parametrize(("logits", "labels"), [((5, 3), (5, 1)), ((5, 3), (3,)), ((5, 1), (1,)), ((5, 3), (1, 3))])
+def test_accuracy_never_broadcasts(logits, labels):
+    with refuses(ValueError, f"accuracy: labels must be of shape (5,), got {labels}"):
+        accuracy(jnp.zeros(logits), jnp.zeros(labels, int))
+
+
+def test_accuracy_refuses_a_scalar():
+    with refuses(ValueError, "accuracy: logits must be of shape (..., classes), got ()"):
+        accuracy(jnp.zeros(()), jnp.zeros((), int))
+
+
+def test_r2_by_hand():
+    assert r2(jnp.array([1.0, 2.0, 6.0]), jnp.array([1.0, 3.0, 5.0])) == 1 - 2 / 8
+    assert r2(jnp.full(3, 3.0), jnp.array([1.0, 3.0, 5.0])) == 0
+
+
+def test_r2_equals_scikit_learn(x64):
+    close(r2(Y, T), sklearn.metrics.r2_score(T, Y))
+    close(r2(Y[:, 0], T[:, 0]), sklearn.metrics.r2_score(T[:, 0], Y[:, 0]))
+
+
+def test_r2_of_a_column_that_does_not_vary():
+    assert r2(jnp.array([1.0, 2.0]), jnp.ones(2)) == -np.inf
+    assert np.isnan(r2(jnp.ones(2), jnp.ones(2)))
+
+
+# All together.
+
+
+def test_gradients_numerically(x64):
+    def total(y, z, q, delta, smoothing):
+        return (
+            mse(y, T)
+            + sse(y, T)
+            + huber(y, T, delta)
+            + cross_entropy(z, LABELS, smoothing)
+            + cross_entropy(z, q)
+            + binary_cross_entropy(y[:, 0], LABELS > 1)
+            + inertia(y, T)
+            + r2(y, T)
+        )
+
+    check_grads(jax.jit(total), (jnp.array(Y), jnp.array(LOGITS), jnp.array(SOFT), 0.7, 0.2), order=1)
+
+
+def test_gradients_of_the_penalties_numerically(x64):
+    params = [{"w": jnp.array(Y), "b": jnp.ones(3)}, {"w": jnp.array(T.T), "b": jnp.ones(6)}]
+
+    def total(params, limit):
+        projected = max_norm(params, limit)
+        return l1(params) + l2(projected) + sum((layer["w"] ** 3).sum() for layer in projected)
+
+    check_grads(jax.jit(total), (params, 2.0), order=1)
+
+
+def test_every_loss_runs_under_vmap():
+    y, t = jnp.array(Y, jnp.float32), jnp.array(T, jnp.float32)
+    for loss in (mse, sse, huber, r2):
+        np.testing.assert_allclose(jax.vmap(loss)(y, t), [loss(a, b) for a, b in zip(y, t, strict=True)], rtol=1e-5)
+    rows = [cross_entropy(z, label) for z, label in zip(LOGITS, LABELS, strict=True)]
+    np.testing.assert_allclose(jax.vmap(cross_entropy)(jnp.array(LOGITS, jnp.float32), LABELS), rows, rtol=1e-5)
+
+
+def test_every_public_function_is_in_all():
+    assert set(losses.__all__) >= {"mse", "sse", "huber", "cross_entropy", "binary_cross_entropy", "perceptron"}
