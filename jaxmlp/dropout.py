@@ -41,7 +41,7 @@ def dropout(key, inputs, rate):
     inputs = jnp.asarray(inputs)
     require(is_floating(inputs), "dropout", "inputs", "be floating", str(inputs.dtype), TypeError)
     mask = dropout_mask(key, rate, inputs.shape)
-    kept = inputs / jnp.asarray(1 - rate, inputs.dtype)
+    kept = inputs * jnp.asarray(1 / (1 - rate), inputs.dtype)
     return jnp.where(mask, kept, jnp.zeros_like(inputs))
 
 

