@@ -1,5 +1,7 @@
 """The network: `init` makes the parameters, `apply` runs them. Params are a plain list of `{"w", "b"}`."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -21,7 +23,7 @@ _WEIGHT_INIT = {
 }
 
 
-def init(key, sizes, weight_init="he_normal", bias=0.0, dtype=jnp.float32):
+def init(key, sizes, weight_init: str | Callable = "he_normal", bias=0.0, dtype=jnp.float32):
     """Parameters of a multi-layer perceptron.
 
     Args:
@@ -151,7 +153,7 @@ def _affine(layer, inputs, dtype):
 
 
 def _checked_inputs(params, inputs):
-    is_list = isinstance(params, (list, tuple)) and len(params) > 0
+    is_list = isinstance(params, (list, tuple)) and bool(params)
     is_params = is_list and all(isinstance(layer, dict) and set(layer) == {"w", "b"} for layer in params)
     rule = 'be a list of {"w", "b"}, as from init'
     require(is_params, "apply", "params", rule, jax.tree.structure(params), TypeError)

@@ -57,14 +57,16 @@ def test_numbers_of_every_kind_are_scalars(value):
     checks.check_scalar("f", "x", value)
 
 
-@pytest.mark.parametrize("value", ["0.5", None, [0.5], 0.5j, np.complex64(1), np.array("a"), np.array(None), np.bytes_()])
+@pytest.mark.parametrize(
+    "value", ["0.5", None, [0.5], 0.5j, np.complex64(1), np.array("a"), np.array(None), np.bytes_()]
+)
 def test_what_is_no_number_is_refused(value):
     with refuses(TypeError, f"f: x must be a number, got {value!r}"):
         checks.check_scalar("f", "x", value)
 
 
 def test_a_key_is_no_number():
-    with pytest.raises(TypeError, match="^f: x must be a number, got "):
+    with pytest.raises(TypeError, match=r"^f: x must be a number, got "):
         checks.check_scalar("f", "x", KEY)
 
 

@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,7 +99,7 @@ def ours(name, learning_rate, **arguments):
 
 
 def optaxs(name, learning_rate, **arguments):
-    return REFERENCES.get(name, getattr(optax, name, None))(learning_rate, **arguments)
+    return (REFERENCES.get(name) or getattr(optax, name))(learning_rate, **arguments)
 
 
 def nested(dtype=None):
@@ -286,7 +287,7 @@ def lion_by_hand():
         m = B2 * m + (1 - B2) * g
 
 
-ADAM = {"b1": B1, "b2": B2, "eps": EPS, "eps_root": ROOT}
+ADAM: dict[str, Any] = {"b1": B1, "b2": B2, "eps": EPS, "eps_root": ROOT}
 BY_HAND = {
     gd_by_hand: jaxmlp.gd(ETA),
     momentum_by_hand: jaxmlp.momentum(ETA, B1),
@@ -622,7 +623,7 @@ SAME = {
     "radam of a short memory is a debiased mean": (jaxmlp.radam(0.1, 0.0, 0.5), jaxmlp.gd(0.1)),
     "adamax of no memory is the sign": (jaxmlp.adamax(0.1, 0.0, 0.0, 0.0), jaxmlp.lion(0.1, 0.0, weight_decay=0.0)),
     "adam of no memory is the sign": (jaxmlp.adam(0.1, 0.0, 0.0, 0.0), jaxmlp.lion(0.1, 0.0, weight_decay=0.0)),
-    "adadelta of rate None": (jaxmlp.adadelta(None), jaxmlp.adadelta(1.0)),
+    "adadelta of rate None": (ours("adadelta", None), jaxmlp.adadelta(1.0)),
 }
 
 

@@ -1,6 +1,7 @@
 """The same pairs elsewhere: ours inside optax, flax and equinox; optax's inside ours."""
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -36,7 +37,7 @@ def run(optimizer, steps=5, gradients_of=gradients_of):
         return params
 
 
-def assert_close(actual, expected, rtol=1e-5):
+def assert_close(actual, expected, rtol=5e-5):  # 1 - 0.999 in float32
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=rtol, atol=1e-6), actual, expected)
 
@@ -50,7 +51,9 @@ def broken_once(params):
 # Each holds an Adam (and a momentum): once ours, once optax's.
 INSIDE_OPTAX = {
     "chain": lambda lib: optax.chain(optax.clip(0.2), lib.adam(0.1)),
-    "chain of schedule": lambda lib: optax.chain(lib.adam(1.0), optax.scale_by_schedule(lambda count: 0.1 / (1 + count))),
+    "chain of schedule": lambda lib: optax.chain(
+        lib.adam(1.0), optax.scale_by_schedule(lambda count: 0.1 / (1 + count))
+    ),
     "inject_hyperparams": lambda lib: optax.inject_hyperparams(lib.adam)(0.1, b1=0.8, eps=1e-3),
     "inject_hyperparams of a schedule": lambda lib: optax.inject_hyperparams(lib.sgd)(
         optax.linear_schedule(0.1, 0.0, 4), momentum=0.8
@@ -59,7 +62,7 @@ INSIDE_OPTAX = {
     "masked": lambda lib: optax.masked(lib.adam(0.1), {"w": True, "b": False}),
     "partition": lambda lib: optax.partition({"kernel": lib.adamw(0.1), "bias": lib.sgd(0.1, 0.9)}, NAMES),
     "apply_if_finite": lambda lib: optax.apply_if_finite(lib.adam(0.1), 2),
-    "lookahead-like flatten": lambda lib: optax.flatten(lib.adam(0.1)),
+    "flatten": lambda lib: optax.flatten(lib.adam(0.1)),
     "with_extra_args_support": lambda lib: optax.with_extra_args_support(lib.adam(0.1)),
 }
 
@@ -71,7 +74,8 @@ def test_ours_inside_optax(wrapper):
 
 
 def test_ours_inside_apply_if_finite_skips_what_is_no_number():
-    optimizer = optax.apply_if_finite(jaxmlp.adam(0.1), 5)
+    adam: Any = jaxmlp.adam(0.1)  # not of optax's own class, says its type
+    optimizer = optax.apply_if_finite(adam, 5)
     assert_close(run(optimizer, 2, broken_once), PARAMS)
     assert_close(run(optimizer, 3), run(optax.adam(0.1), 3))
 
@@ -82,8 +86,8 @@ def test_optaxs_apply_updates_is_ours():
 
 
 def test_map_params_finds_our_moments():
-    optimizer = jaxmlp.amsgrad(0.1)
-    state = optax.tree.map_params(optimizer, lambda moment: moment + 1.0, optimizer.init(PARAMS))
+    optimizer: Any = jaxmlp.amsgrad(0.1)
+    state: Any = optax.tree.map_params(optimizer, lambda moment: moment + 1.0, optimizer.init(PARAMS))
     ones = jax.tree.map(jnp.ones_like, PARAMS)
     assert_close((state.mu, state.nu, state.nu_max), (ones, ones, ones))
     assert state.count == 0
@@ -170,9 +174,9 @@ def test_optaxs_in_a_classifier_fits_as_ours():
     inputs = jax.random.normal(jax.random.key(0), (32, 2))
     batch = Batch(inputs, (inputs[:, 0] > 0).astype(jnp.int32))
     data = Data(batch, batch, batch)
-    losses = []
+    fitted = []
     for optimizer in (jaxmlp.adam(0.05), optax.adam(0.05)):
         learner = jaxmlp.classifier((2, 3, 2), optimizer=optimizer)
-        result = jaxmlp.fit(learner, data, key=jax.random.key(1), batch_size=16, epochs=3)
-        losses.append(result)
-    assert_close(losses[0].params, losses[1].params, rtol=1e-4)
+        result = jaxmlp.fit(jax.random.key(1), learner, data, batch_size=16, epochs=3)
+        fitted.append(result.params)
+    assert_close(*fitted, rtol=1e-3)

@@ -95,7 +95,7 @@ def _clip_norm_update(max_norm, grads, state, params=None):
     norm = jnp.sqrt(sum(jnp.sum(squared(g), dtype=real) for g in jax.tree.leaves(grads)))
 
     def rule(g):
-        return jnp.where(norm <= cast(max_norm, norm), g, g / norm.astype(g.dtype) * cast(max_norm, g))
+        return jnp.where(norm <= cast(max_norm, norm), g, g * cast(cast(max_norm, norm) / norm, g))
 
     return jax.tree.map(rule, grads), state
 

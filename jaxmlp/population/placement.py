@@ -6,8 +6,9 @@ import jax
 
 from jaxmlp.checks import check_count, require
 
-# On CPU lanes wait for each other no longer than a segment lasts: a few on each device level that out.
+# On CPU a device goes through its lanes one after the other: a few level out the lengths of trials, more do not help.
 LANES_PER_CPU_DEVICE = 16
+BYTES_PER_CPU_DEVICE = 128e6
 # A GPU wants many small networks at once; beyond this many, a batch of them gains little.
 MOST_LANES_PER_ACCELERATOR = 1024
 # Gradients, activations and the copies that a compiled loop keeps come on top of what a lane holds.
@@ -56,9 +57,12 @@ def lanes_per_device(function, wanted, devices, trials, bytes_per_lane):
         rule = f"be at most {fit * len(devices)}, for each needs {WORKING_COPIES * bytes_per_lane / 1e6:.1f} MB"
         require(each <= fit, function, "lanes", rule, wanted)
         return each
-    require(fit >= 1, function, "the network", f"fit into memory ({WORKING_COPIES * bytes_per_lane / 1e6:.1f} MB)", fit)
-    most = LANES_PER_CPU_DEVICE if devices[0].platform == "cpu" else MOST_LANES_PER_ACCELERATOR
-    return max(1, min(most, fit, -(-trials // len(devices))))
+    rule = f"fit into memory (a lane needs {WORKING_COPIES * bytes_per_lane / 1e6:.1f} MB)"
+    require(fit >= 1, function, "the network", rule, f"room for {fit}")
+    if devices[0].platform == "cpu":
+        # The number of trials does not enter, so that a second study of the same shapes compiles nothing.
+        return int(min(fit, max(2, min(LANES_PER_CPU_DEVICE, BYTES_PER_CPU_DEVICE // bytes_per_lane))))
+    return min(fit, MOST_LANES_PER_ACCELERATOR, -(-trials // len(devices)))
 
 
 def _free_bytes(devices):
