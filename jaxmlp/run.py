@@ -212,7 +212,7 @@ def _check_split(function, name, split):
         argument = name + jax.tree_util.keystr(path)
         require(np.size(leaf) > 0 and np.ndim(leaf) > 0, function, argument, "have at least one row", np.shape(leaf))
         bad = int(np.sum(~np.isfinite(jax.device_get(leaf)))) if is_concrete(leaf) else 0
-        require(bad == 0, function, argument, "be finite", f"{bad} values that are NaN or infinite")
+        require(bad == 0, function, argument, "hold no NaN and no infinity", bad)
     rows = [np.shape(leaf)[0] for leaf in jax.tree.leaves(split)]
     require(len(set(rows)) == 1, function, name, "have as many inputs as targets", rows)
     return rows[0]
@@ -248,14 +248,14 @@ def advance(plan, learner, data, stopping, run):
     state, metrics, cause = _epoch(plan, learner, data, run.order_key, run.epoch, run.state)
     monitored = metrics[f"validation_{plan.monitor}"].astype(run.best.dtype)
     monitored = -monitored if plan.mode == "max" else monitored
-    cause = jnp.where((cause == Cause.NONE) & ~jnp.isfinite(monitored), Cause.VALIDATION, cause)
+    cause = jnp.where((cause == Cause.NONE) & ~jnp.isfinite(monitored), int(Cause.VALIDATION), cause)
     whole = cause == Cause.NONE
     improved = whole & (monitored < run.best - stopping.min_delta)
     best_epoch = jnp.where(improved, run.epoch, run.best_epoch)
     return Run(
         state=state,
         order_key=run.order_key,
-        epoch=run.epoch + whole,
+        epoch=run.epoch + whole.astype(jnp.int32),
         status=_status(plan, stopping, whole, run.epoch, best_epoch),
         cause=cause,
         best=jnp.where(improved, monitored, run.best),
@@ -267,10 +267,11 @@ def advance(plan, learner, data, stopping, run):
 
 def _status(plan, stopping, whole, epoch, best_epoch):
     last = epoch == plan.epochs - 1
-    status = jnp.where(last, Status.FINISHED, Status.RUNNING)
+    status = jnp.where(last, int(Status.FINISHED), int(Status.RUNNING))
     if stopping.patience is not None:
-        status = jnp.where(epoch - best_epoch >= stopping.patience, Status.STOPPED, status)
-    return jnp.where(whole, status, Status.DIVERGED).astype(jnp.int32)
+        waited = (epoch - best_epoch).astype(stopping.patience.dtype)
+        status = jnp.where(waited >= stopping.patience, int(Status.STOPPED), status)
+    return jnp.where(whole, status, int(Status.DIVERGED)).astype(jnp.int32)
 
 
 def _recorded(history, epoch, metrics, whole):
@@ -308,8 +309,8 @@ def _last_finite(step, batches, before, after, healthy):
     def attempt(carry):
         _, state, _ = carry
         new, metrics = step(state, batches[state.step - before.step])
-        cause = jnp.where(_all_finite(new.params), fine, Cause.PARAMETERS)
-        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, Cause.LOSS)
+        cause = jnp.where(_all_finite(new.params), fine, int(Cause.PARAMETERS))
+        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, int(Cause.LOSS))
 
     def goes_on(carry):
         _, state, cause = carry

@@ -1,4 +1,7 @@
-"""Strict numerics for every test: nothing is broadcast or promoted silently, products are true float32."""
+"""Strict numerics for every test: nothing is broadcast or promoted silently, products are true float32.
+
+There are three CPU devices, so that populations can be spread over one, two or three of them.
+"""
 
 import jax
 import pytest
@@ -6,6 +9,8 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
+if jax.config.jax_platforms in (None, "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_num_cpu_devices", 3)
 
 
 @pytest.fixture

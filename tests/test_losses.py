@@ -187,6 +187,10 @@ def test_extreme_logits_stay_finite(labels, smoothing):
     chex.assert_tree_all_finite(gradient)
 
 
+def test_a_class_may_be_ruled_out_by_a_logit_of_minus_infinity():
+    assert cross_entropy([[0.0, 0.0, -np.inf]], [1]) == pytest.approx(np.log(2))
+
+
 def test_extreme_logits_by_hand():
     assert cross_entropy(EXTREME, np.array([1, 2])) == 1e4
     assert cross_entropy(EXTREME, np.array([0, 2])) == 0
@@ -465,6 +469,10 @@ def test_penalties_take_tuples_of_layers():
 def test_limit_and_delta_are_above_0(call, text):
     with refuses(ValueError, text):
         call()
+
+
+def test_a_float32_delta_leaves_the_dtype():
+    assert jax.eval_shape(huber, jnp.bfloat16(1), jnp.bfloat16(3), jnp.float32(2)).dtype == jnp.bfloat16
 
 
 def test_traced_delta_traces_once():

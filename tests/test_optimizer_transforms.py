@@ -58,7 +58,8 @@ def test_complex_gradients_are_clipped_by_their_magnitude():
 @pytest.mark.parametrize("name", ["clip", "clip_by_global_norm"])
 def test_clipping_keeps_dtypes_of_a_mixed_tree_under_a_traced_bound(name):
     grads = {"w": jnp.full(4, 2.0, jnp.bfloat16), "b": jnp.full(3, -3.0)}
-    updates = jax.jit(lambda bound: getattr(jaxmlp, name)(bound).update(grads, ())[0])(1.0)
+    with jax.enable_x64(True):
+        updates = jax.jit(lambda bound: getattr(jaxmlp, name)(bound).update(grads, ())[0])(jnp.float32(1.0))
     factor = {"clip": (0.5, 1 / 3), "clip_by_global_norm": (43**-0.5, 43**-0.5)}[name]
     assert updates["w"].dtype == jnp.bfloat16
     np.testing.assert_allclose(updates["w"].astype(jnp.float32), np.full(4, 2 * factor[0]), rtol=1e-2)
@@ -133,6 +134,17 @@ def test_a_chain_of_chains_is_a_tree_of_numbers():
     assert_close(updates, {"w": jnp.array([[-1.0, 1.0], [-0.25, -0.125]]), "b": jnp.array(1.0)})
 
 
+def test_a_chain_of_one_is_that_one():
+    optimizer = jaxmlp.chain(jaxmlp.gd(0.5))
+    assert_close(optimizer.update(GRADS, optimizer.init(GRADS))[0], jax.tree.map(lambda g: -0.5 * g, GRADS))
+
+
+def test_the_state_of_a_shorter_chain_is_refused():
+    optimizer = jaxmlp.chain(jaxmlp.clip(1.0), jaxmlp.gd(0.5))
+    with pytest.raises(ValueError, match="shorter"):
+        optimizer.update(GRADS, optimizer.init(GRADS)[:1])
+
+
 def test_a_chain_of_nothing_is_refused():
     with pytest.raises(
         ValueError, match=re.escape("chain: optimizers must be one or more pairs (init, update), got ()")
@@ -176,6 +188,13 @@ def test_projected_keeps_the_inner_state_and_hands_it_the_params():
     state = optimizer.init(params)
     assert_close(state, inner.init(params))
     assert_close(optimizer.update(params, state, params), inner.update(params, state, params))
+
+
+def test_any_function_makes_a_projected_optimizer_that_jit_takes():
+    optimizer = jaxmlp.projected(jaxmlp.gd(0.5), lambda params: params)
+    assert jax.tree.leaves(optimizer) == [0.5]
+    updates = jax.jit(lambda optimizer: optimizer.update(GRADS, optimizer.init(GRADS), GRADS)[0])(optimizer)
+    assert_close(updates, jax.tree.map(lambda g: -0.5 * g, GRADS))
 
 
 def test_a_batch_of_projections():

@@ -80,6 +80,12 @@ def test_fold_in_returns_one_typed_threefry_key():
     assert str(folded.dtype) == "key<fry>"
 
 
+def test_fold_in_keeps_the_kind_of_key_whatever_the_default():
+    key = jax.random.key(0)
+    with jax.default_prng_impl("rbg"):
+        assert str(threefry.fold_in(key, 1).dtype) == "key<fry>"
+
+
 def test_fold_in_is_independent_of_the_partitionable_setting():
     key = jax.random.key(4)
     with jax.threefry_partitionable(False):

@@ -108,7 +108,7 @@ def cast(value, like):
 def ema(decay, average, value):
     """decay * average + (1 - decay) * value; the complement is taken before the cast, where bfloat16 would lose it."""
     dtype = jnp.promote_types(average.dtype, value.dtype)
-    return jnp.asarray(decay, dtype) * average.astype(dtype) + jnp.asarray(1 - decay, dtype) * value.astype(dtype)
+    return jnp.asarray(decay, dtype) * average + jnp.asarray(1 - decay, dtype) * value
 
 
 def debiased(moment, decay, count):

@@ -128,8 +128,7 @@ def _momentum_init(accumulator_dtype, params):
 
 def _momentum_update(nesterov, learning_rate, decay, grads, state, params=None):
     def rule(g, t):
-        wide = jnp.promote_types(g.dtype, t.dtype)
-        g, t, mu = g.astype(wide), t.astype(wide), jnp.asarray(decay, wide)
+        mu = jnp.asarray(decay, jnp.promote_types(g.dtype, t.dtype))
         trace = g + mu * t
         return (g + mu * trace if nesterov.value else trace), trace
 

@@ -30,8 +30,9 @@ def use_cpu_devices(count=None):
     Raises:
       RuntimeError: where JAX has started already with another number of CPU devices.
 
-    >>> use_cpu_devices(jax.local_device_count("cpu"))  # the number it has: allowed at any time
-    1
+    >>> count = jax.local_device_count("cpu")
+    >>> use_cpu_devices(count) == count  # the number it has already: allowed at any time
+    True
     """
     count = _cores() if count is None else count
     check_count("use_cpu_devices", "count", count)

@@ -1,0 +1,189 @@
+"""One step: what it computes, what it keeps, what it compiles."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.tree_util import Partial
+
+import jaxmlp
+from jaxmlp import Batch, TrainState, apply_updates, init_state, make_train_step
+from jaxmlp.training import strong, train_step
+
+
+def squared_loss(params, batch, key):
+    return jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets)
+
+
+def scaled_loss(scale, params, batch, key):
+    return scale * squared_loss(params, batch, key)
+
+
+def noisy_loss(params, batch, key):
+    return params["w"] * jax.random.uniform(key)
+
+
+@pytest.fixture
+def batch():
+    inputs = jnp.array([[1.0, 2.0], [3.0, -1.0], [0.5, 0.25]])
+    return Batch(inputs, jnp.array([[1.0], [2.0], [3.0]]))
+
+
+@pytest.fixture
+def params():
+    return [{"w": jnp.array([[0.5], [-0.25]]), "b": jnp.array([0.1])}]
+
+
+def test_a_step_of_gradient_descent_by_hand(params, batch):
+    x, t = np.asarray(batch.inputs), np.asarray(batch.targets)
+    w, b = np.asarray(params[0]["w"]), np.asarray(params[0]["b"])
+    error = x @ w + b - t
+    step = make_train_step(squared_loss, jaxmlp.gd(0.1))
+    state, metrics = step(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
+    np.testing.assert_allclose(metrics["loss"], np.mean(error**2), rtol=1e-6)
+    np.testing.assert_allclose(state.params[0]["w"], w - 0.1 * 2 / 3 * x.T @ error, rtol=1e-6)
+    np.testing.assert_allclose(state.params[0]["b"], b - 0.1 * 2 / 3 * error.sum(0), rtol=1e-6)
+    assert int(state.step) == 1
+
+
+def test_twenty_jitted_steps_follow_a_loop_with_optax(params, batch, standard_promotion):
+    optimizer = jaxmlp.adam(0.05)
+    step = make_train_step(squared_loss, optimizer)
+    state = init_state(params, optimizer, jax.random.key(0))
+    reference = optax.adam(0.05)
+    other, opt_state = params, reference.init(params)
+    for _ in range(20):
+        state, _ = step(state, batch)
+        grads = jax.grad(squared_loss)(other, batch, None)
+        updates, opt_state = reference.update(grads, opt_state, other)
+        other = optax.apply_updates(other, updates)
+    chex.assert_trees_all_close(state.params, other, rtol=1e-5)
+
+
+def test_step_i_draws_from_the_key_folded_with_i():
+    key = jax.random.key(7)
+    state = init_state({"w": jnp.float32(1.0)}, jaxmlp.gd(0.0), key)
+    step = make_train_step(noisy_loss, jaxmlp.gd(0.0))
+    for i in range(3):
+        state, metrics = step(state, None)
+        assert metrics["loss"] == jax.random.uniform(jax.random.fold_in(key, i))
+    assert state.key == key
+
+
+def test_metrics_of_the_loss_are_handed_on(params, batch):
+    def loss_fn(params, batch, key):
+        return squared_loss(params, batch, key), {"twice": jnp.float32(2.0)}
+
+    _, metrics = make_train_step(loss_fn, jaxmlp.gd(0.1))(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
+    assert set(metrics) == {"loss", "twice"}
+    assert metrics["twice"] == 2.0
+
+
+def test_your_params_and_key_outlive_the_donated_state(params, batch):
+    key, optimizer = jax.random.key(0), jaxmlp.momentum(0.1)
+    state = init_state(params, optimizer, key)
+    new, _ = make_train_step(squared_loss, optimizer)(state, batch)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((params, key, new)))
+
+
+def test_a_state_that_holds_the_params_twice_can_be_donated(params, batch):
+    lookahead = optax.contrib.schedule_free_sgd(0.1)
+    state = init_state(params, lookahead, jax.random.key(0))
+    make_train_step(squared_loss, lookahead)(state, batch)
+
+
+def test_one_trace_for_any_number_of_any_newly_built_optimizer_or_loss(params, batch):
+    traces = []
+
+    def counted(scale, params, batch, key):
+        traces.append(1)
+        return scaled_loss(scale, params, batch, key)
+
+    for rate in (0.1, 0.01, jnp.float32(0.5), np.float64(0.2), 1):
+        optimizer = jaxmlp.chain(jaxmlp.clip_by_global_norm(rate), jaxmlp.adam(rate, b1=float(rate) / 2))
+        step = make_train_step(Partial(counted, rate), optimizer)
+        step(init_state(params, optimizer, jax.random.key(0)), batch)
+    assert len(traces) == 1
+
+
+def test_the_numbers_of_a_step_are_those_it_was_made_with(params, batch):
+    def moved(rate):
+        state, _ = make_train_step(squared_loss, jaxmlp.gd(rate))(
+            init_state(params, jaxmlp.gd(rate), jax.random.key(0)), batch
+        )
+        return state.params[0]["w"] - params[0]["w"]
+
+    np.testing.assert_allclose(moved(0.3), 3 * moved(0.1), rtol=1e-5)
+
+
+def test_vmap_over_states_is_a_loop(params, batch):
+    optimizer = jaxmlp.adam(0.1)
+    step = make_train_step(squared_loss, optimizer)
+    many = [jax.tree.map(lambda leaf, i=i: leaf * (1 + i), params) for i in range(3)]
+    states = [init_state(one, optimizer, jax.random.key(i)) for i, one in enumerate(many)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    batched, _ = jax.vmap(step, in_axes=(0, None))(stacked, batch)
+    for i, state in enumerate(states):
+        one, _ = step(state, batch)
+        chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], batched).params, one.params, rtol=1e-6)
+
+
+def test_a_step_inside_scan_is_the_jitted_step(params, batch):
+    optimizer = jaxmlp.adam(0.1)
+    state = init_state(params, optimizer, jax.random.key(0))
+    scanned, _ = jax.lax.scan(lambda s, _: train_step(squared_loss, optimizer, s, batch), state, length=3)
+    step = make_train_step(squared_loss, optimizer)
+    for _ in range(3):
+        state, _ = step(state, batch)
+    # A traced b2 is rounded to float32 before 1 - b2 is taken of it, a number in the program is not: 1e-5 of a step.
+    chex.assert_trees_all_close(scanned.params, state.params, atol=1e-5)
+
+
+def test_params_keep_their_dtype(batch):
+    params = [{"w": jnp.ones((2, 1), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}]
+    half = Batch(*(array.astype(jnp.bfloat16) for array in batch))
+    optimizer = jaxmlp.adam(0.1)
+    state, _ = make_train_step(squared_loss, optimizer)(init_state(params, optimizer, jax.random.key(0)), half)
+    assert state.params[0]["w"].dtype == jnp.bfloat16
+
+
+def test_strong_numbers_are_one_type():
+    tree = {"a": 0.5, "b": jnp.float32(0.5), "c": np.float64(0.5), "d": 2, "e": True}
+    dtypes = {name: leaf.dtype for name, leaf in strong(tree).items()}
+    assert dtypes == {"a": "float32", "b": "float32", "c": "float32", "d": "float32", "e": "bool"}
+    assert not any(leaf.weak_type for leaf in strong(tree).values())
+
+
+def test_apply_updates_adds():
+    assert apply_updates({"w": jnp.float32(1.5)}, {"w": jnp.float32(-0.25)})["w"] == 1.25
+
+
+def test_the_state_starts_at_step_zero_with_the_optimizers_state(params):
+    state = init_state(params, jaxmlp.adam(0.1), jax.random.key(3))
+    assert isinstance(state, TrainState)
+    assert int(state.step) == 0
+    chex.assert_trees_all_equal(state.opt_state, jaxmlp.adam(0.1).init(params))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda p: init_state(p, 0.1, jax.random.key(0)), TypeError, r"init_state: optimizer must be a pair .* got 0.1"),
+        (lambda p: init_state(p, jaxmlp.gd(0.1), 0), TypeError, "init_state: key must be a typed key.* got 0"),
+        (lambda p: init_state(p, jaxmlp.gd(0.1), jax.random.PRNGKey(0)), TypeError, r"init_state: key must .*uint32\[2\]"),
+        (lambda p: make_train_step(3, jaxmlp.gd(0.1)), TypeError, "make_train_step: loss_fn must be a function, got 3"),
+        (lambda p: make_train_step(squared_loss, "adam"), TypeError, "make_train_step: optimizer must be a pair.*'adam'"),
+    ],
+)
+def test_wrong_input_is_refused(params, call, error, text):
+    with pytest.raises(error, match=text):
+        call(params)
+
+
+def test_a_loss_that_is_no_scalar_is_refused(params, batch):
+    step = make_train_step(lambda params, batch, key: batch.targets, jaxmlp.gd(0.1))
+    with pytest.raises(ValueError, match=r"train_step: the loss must be a scalar, got \(3, 1\)"):
+        step(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
