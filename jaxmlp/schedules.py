@@ -157,8 +157,7 @@ def _warmup_cosine(init_value, peak_value, warmup_steps, decay_steps, end_value,
     count, warmup = _real(count), _real(warmup_steps)
     # A warm-up of no steps never takes the line, whose division by one is there for it alone.
     line = init_value + (peak_value - init_value) * count / jnp.maximum(warmup, 1.0)
-    since = jnp.maximum(count - warmup, 0.0)
-    curve = _cosine(peak_value, _real(decay_steps) - warmup, end_value / peak_value, exponent, since)
+    curve = _cosine(peak_value, _real(decay_steps) - warmup, end_value / peak_value, exponent, count - warmup)
     return jnp.where(count < warmup, line, curve)
 
 

@@ -83,7 +83,7 @@ CASES = {
     "adamax": [{"b1": 0.8, "b2": 0.95, "eps": 1e-3}],
     "lion": [
         {"b1": 0.8, "b2": 0.95, "weight_decay": 0.1, "mask": BIASES},
-        {"weight_decay": FADING},
+        {"weight_decay": FADING, "mask": not_the_matrix},
     ],
 }
 ROWS = [

@@ -103,6 +103,10 @@ def test_python_counts_give_the_values_of_arrays(name, arguments):
     np.testing.assert_allclose([float(schedule(count)) for count in some], values(schedule)[some], rtol=1e-5)
 
 
+def strong(value):
+    return jnp.array(value, jnp.int32 if isinstance(value, int) else jnp.float32)
+
+
 @EACH
 def test_traced_numbers_and_lengths_compile_once(name, arguments):
     """Values of a batch of schedules, lengths as integers, are those of each alone."""
@@ -118,8 +122,7 @@ def test_traced_numbers_and_lengths_compile_once(name, arguments):
 
     batch = []
     for scale in (1, 2):
-        scaled = {key: jnp.asarray(value) * scale for key, value in numbers.items() if key != "pct_start"}
-        scaled |= {key: jnp.asarray(value) for key, value in numbers.items() if key == "pct_start"}
+        scaled = {key: strong(value * (1 if key == "pct_start" else scale)) for key, value in numbers.items()}
         batch.append(scaled)
         alone = ours(name, **{key: value.item() for key, value in scaled.items()}, **flags)
         np.testing.assert_allclose(traced(scaled), values(alone), rtol=2e-6, atol=1e-7)
@@ -137,6 +140,11 @@ def test_a_schedule_is_a_tree_of_its_numbers(name, arguments):
     assert all(type(leaf) is float for leaf in leaves)
     numbers = [value for value in arguments.values() if not isinstance(value, bool)]
     assert set(map(float, numbers)) <= set(leaves)
+
+
+def test_a_traced_length_after_a_given_warm_up():
+    value = jax.jit(lambda length: jaxmlp.warmup_cosine_decay_schedule(0.0, 1.0, 2, length)(6))(10)
+    assert float(value) == pytest.approx(0.5)
 
 
 def test_step_schedule_by_hand():

@@ -1,0 +1,306 @@
+"""Populations: a trial is the same wherever it runs, and one that goes wrong hurts nobody."""
+
+import io
+import re
+from collections import deque
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from jaxmlp import Status, fit, train_many
+from jaxmlp.population.engine import Half, Pace
+from jaxmlp.population.lanes import Orders, segment
+from jaxmlp.population.progress import Progress, Reporter
+from jaxmlp.population.train import _work
+from jaxmlp.population.trials import make_groups
+
+PLAN = {"epochs": 6, "batch_size": 16, "patience": 2}
+QUIET = {"progress": False}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return jaxmlp.load("moons", rows=120)
+
+
+def recipe(learning_rate, dropout_rate):
+    return jaxmlp.classifier((2, 8, 2), optimizer=jaxmlp.adam(learning_rate), dropout_rate=dropout_rate)
+
+
+def rate_only(learning_rate):
+    return jaxmlp.classifier((2, 4, 2), optimizer=jaxmlp.gd(learning_rate))
+
+
+def everything(study, trial):
+    """All numbers of a trial, bytes compared."""
+    row = study.table().loc[trial].drop(["seed"])
+    history = [study.history(name).loc[trial].to_numpy() for name in ("train_loss", "validation_loss")]
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(study.params(trial))]
+    return row.to_dict(), *(array.tobytes() for array in history + leaves)
+
+
+@pytest.fixture(scope="module")
+def seven(data):
+    return train_many(recipe, data, seeds=7, learning_rate=[0.03], dropout_rate=[0.25], **PLAN, **QUIET)
+
+
+def test_a_trial_is_what_fit_does_to_the_bit(data, seven):
+    for seed in (0, 3, 6):
+        alone = fit(jax.random.key(seed), recipe(0.03, 0.25), data, **PLAN)
+        for ours, theirs in zip(jax.tree.leaves(seven.params(seed)), jax.tree.leaves(alone.params), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for name, values in alone.history.items():
+            np.testing.assert_array_equal(seven.history(name).loc[seed], values)
+        row = seven.table().loc[seed]
+        assert row["status"] == Status(int(alone.status)).name.lower()
+        assert (row["epochs"], row["steps"], row["best_epoch"]) == (alone.epochs, alone.steps, alone.best_epoch)
+
+
+def test_the_test_metrics_are_those_of_the_kept_parameters(data, seven):
+    learner = recipe(0.03, 0.25)
+    for trial in (1, 5):
+        metrics = learner.evaluate(seven.params(trial), data.test)
+        row = seven.table().loc[trial]
+        np.testing.assert_allclose(row["test_loss"], metrics["loss"], rtol=1e-6)
+        np.testing.assert_allclose(row["test_accuracy"], metrics["accuracy"], rtol=1e-6)
+        assert row["validation_loss"] == seven.history("validation_loss").loc[trial].min()
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+@pytest.mark.parametrize(("seeds", "lanes"), [([3], None), (range(7), 1), (range(64), 8)])
+def test_placement_changes_nothing(data, seven, seeds, lanes, devices):
+    study = train_many(
+        recipe, data, seeds=list(seeds), lanes=lanes, devices=jax.devices()[:devices],
+        learning_rate=[0.03], dropout_rate=[0.25], **PLAN, **QUIET,
+    )  # fmt: skip
+    for place, seed in enumerate(seeds):
+        if seed in (0, 3, 6):
+            assert everything(study, place) == everything(seven, seed)
+
+
+def test_segments_of_any_length_change_nothing(data, seven, monkeypatch):
+    monkeypatch.setattr(Pace, "measure", lambda self, epochs: setattr(self, "epochs", 1 + (self.epochs * 7) % 5))
+    study = train_many(recipe, data, seeds=7, learning_rate=[0.03], dropout_rate=[0.25], **PLAN, **QUIET)
+    assert [everything(study, i) for i in range(7)] == [everything(seven, i) for i in range(7)]
+
+
+def test_vmapped_lanes_agree_to_rounding(data, seven):
+    """As on GPU and TPU, where a batched product may round otherwise: 1e-4 of the loss here."""
+    groups, _ = make_groups(recipe, 7, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
+    work = _work(groups[0], data, jax.devices()[:1], (6, 16, 2, 0.0, "loss", "min"))
+    half = Half(work._replace(program=work.program._replace(batched=True)), 7)
+    half.fill(deque(range(7)))
+    chunks = []
+    while half.busy:
+        half.dispatch(4)
+        chunk = half.collect()
+        chunks += [] if chunk is None else [chunk]
+    losses = {int(t): row for c in chunks for t, row in zip(c["trial"], c["history/validation_loss"], strict=True)}
+    expected = seven.history("validation_loss")
+    for trial in range(7):
+        np.testing.assert_allclose(losses[trial], expected.loc[trial], rtol=1e-4)
+
+
+def test_bad_trials_hurt_nobody(data):
+    good = [0.01, 0.1]
+    clean = train_many(rate_only, data, seeds=2, learning_rate=good, **PLAN, **QUIET)
+    mixed = train_many(rate_only, data, seeds=2, learning_rate=[1e6, *good, 1e30, float("nan")], **PLAN, **QUIET)
+    table = mixed.table()
+    assert [everything(mixed, i + 2) for i in range(4)] == [everything(clean, i) for i in range(4)]
+    diverged = table[table["learning_rate"].isin([1e30]) | table["learning_rate"].isna()]
+    assert set(diverged["status"]) == {"diverged"}
+    assert set(diverged["cause"]) <= {"loss", "parameters"}
+    assert len(table) == 10
+    for trial in table.index:
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(mixed.params(trial)))
+
+
+def test_a_dict_of_recipes_is_one_study(data):
+    def other(learning_rate, decay):
+        return jaxmlp.classifier((2, 5, 5, 2), optimizer=jaxmlp.momentum(learning_rate, decay))
+
+    study = train_many(
+        {"wide": rate_only, "deep": other}, data, seeds=2, learning_rate=[0.1, 0.2], decay=[0.5, 0.9], **PLAN, **QUIET
+    )
+    table = study.table()
+    assert table.groupby("recipe").size().to_dict() == {"wide": 4, "deep": 8}
+    assert study.params(0)[0]["w"].shape == (2, 4)
+    assert study.params(11)[0]["w"].shape == (2, 5)
+    assert table.loc[11, ["learning_rate", "decay", "seed"]].tolist() == [0.2, 0.9, 1]
+    alone = fit(jax.random.key(1), other(0.2, 0.9), data, **PLAN)
+    np.testing.assert_array_equal(study.params(11)[1]["w"], alone.params[1]["w"])
+
+
+def test_listed_trials_and_a_batch_of_learners_are_the_same_study(data):
+    pairs = [(0.01, 0.1), (0.05, 0.3), (0.2, 0.0)]
+    listed = train_many(
+        recipe, data, seeds=2, trials=[{"learning_rate": a, "dropout_rate": b} for a, b in pairs], **PLAN, **QUIET
+    )
+    learners = jax.vmap(recipe)(*(jnp.asarray(column) for column in zip(*pairs, strict=True)))
+    batch = train_many(learners, data, seeds=2, **PLAN, **QUIET)
+    for i in range(6):
+        assert listed.history("validation_loss").loc[i].equals(batch.history("validation_loss").loc[i])
+    assert listed.table()["learning_rate"].tolist() == [0.01, 0.01, 0.05, 0.05, 0.2, 0.2]
+    assert batch.table()["learner"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_second_study_of_the_same_recipe_traces_nothing(data):
+    traces = []
+
+    def counted(learning_rate):
+        traces.append(1)
+        return rate_only(learning_rate)
+
+    train_many(counted, data, seeds=2, learning_rate=[0.1, 0.2], **PLAN, **QUIET)
+    first = len(traces)
+    train_many(counted, data, seeds=5, learning_rate=[0.3], epochs=6, batch_size=16, patience=4, min_delta=0.1, **QUIET)
+    assert len(traces) - first <= 2  # the shapes of the learner and of a lane are asked for; no segment is traced
+
+
+def compiled_segment(data, devices):
+    groups, _ = make_groups(recipe, 4, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
+    work = _work(groups[0], data, jax.devices()[:devices], (6, 16, 2, 0.0, "loss", "min"))
+    half = Half(work, 2 * devices)
+    numbers = jax.tree.map(lambda column: column[: 2 * devices], work.group.numbers)
+    orders = Orders(half.fresh, numbers, work.group.seeds[: 2 * devices], half.prune)
+    return segment.lower(work.program, half.lanes, orders, work.data, work.stopping, jnp.int32(1)).compile().as_text()
+
+
+def test_devices_do_not_talk_to_each_other(data):
+    text = compiled_segment(data, 2)
+    assert not re.findall(r"all-reduce|all-gather|all-to-all|collective|reduce-scatter|partition-id", text)
+
+
+def test_memory_is_that_of_the_lanes_not_of_the_trials(data):
+    groups, _ = make_groups(recipe, 10_000, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
+    work = _work(groups[0], data, jax.devices()[:2], (6, 16, 2, 0.0, "loss", "min"))
+    assert jaxmlp.population.train._lanes(work, None, jax.devices()[:2]) * 2 * 2 <= 64
+
+
+def test_nothing_is_computed_for_a_trial_that_has_ended(data):
+    """Epochs are counted by a callback inside the learner: as many as the trials completed."""
+    seen = []
+
+    def counting(learning_rate):
+        learner = rate_only(learning_rate)
+
+        def evaluate(params, batch):
+            if batch.targets.shape == data.validation.targets.shape:
+                jax.debug.callback(lambda: seen.append(1))
+            return learner.evaluate(params, batch)
+
+        return learner._replace(evaluate=evaluate)
+
+    uneven = data._replace(test=jax.tree.map(lambda a: a[:5], data.test))
+    study = train_many(
+        counting, uneven, seeds=6, learning_rate=[0.5, 3.0], epochs=30, batch_size=16, patience=1, **QUIET
+    )
+    jax.effects_barrier()
+    assert study.table()["epochs"].nunique() > 1
+    assert len(seen) == study.table()["epochs"].sum()
+
+
+def test_more_is_better_in_populations_too(data):
+    study = train_many(rate_only, data, seeds=3, learning_rate=[0.1], monitor="accuracy", mode="max", **PLAN, **QUIET)
+    history = study.history("validation_accuracy")
+    assert study.table()["validation_accuracy"].tolist() == history.max(axis=1).tolist()
+
+
+def test_pruning_ends_the_worse_trials_and_leaves_the_best(data):
+    pruner = jaxmlp.successive_halving(first=1, factor=3)
+    rates = [1e-6, 1e-5, 1e-4, 1e-3, 0.1, 0.3]
+    study = train_many(rate_only, data, seeds=3, learning_rate=rates, epochs=40, pruner=pruner, lanes=4, **QUIET)
+    table = study.table()
+    assert (table["status"] == "pruned").sum() >= 6
+    assert table.loc[table["validation_loss"].idxmin(), "status"] == "finished"
+    assert table[table["status"] == "pruned"]["epochs"].max() < 40
+    assert table["test_loss"].notna().all()
+
+
+def test_the_callback_gets_the_facts(data):
+    facts = []
+    train_many(rate_only, data, seeds=5, learning_rate=[0.1, 1e30], callback=facts.append, **PLAN, **QUIET)
+    last = facts[-1]
+    assert (last.trials, last.done, last.running, last.diverged) == (10, 10, 0, 5)
+    assert last.trials_per_second > 0
+    assert last.seconds_left == 0
+    assert 0 < last.best < 1
+
+
+FACTS = Progress(100, 40, 8, 3, 0.123456, 12.34, 65.0, 3700.0)
+
+
+def test_progress_reads_like_a_sentence():
+    assert str(FACTS) == "40/100 trials, 8 running, 3 diverged, best 0.1235, 12.3/s, 1:05 gone, 1:01:40 left"
+    assert str(FACTS._replace(diverged=0, seconds_left=float("nan"))).endswith("12.3/s, 1:05 gone, ? left")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_one_live_line_on_a_terminal_and_plain_lines_elsewhere():
+    live, plain, silent = Terminal(), io.StringIO(), io.StringIO()
+    for wanted, stream in ((True, live), (True, plain), (False, silent)):
+        reporter = Reporter(wanted, None, stream)
+        reporter.report(FACTS)
+        reporter.report(FACTS)
+        reporter.close(FACTS._replace(done=100))
+    assert live.getvalue().count("\n") == 1
+    assert live.getvalue().count("\r") == 3
+    assert [line[:7] for line in plain.getvalue().splitlines()] == ["40/100 ", "100/100"]
+    assert silent.getvalue() == ""
+
+
+def branching(learning_rate):
+    return rate_only(learning_rate) if learning_rate > 0.1 else rate_only(0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"learning_rate": []}, ValueError, "train_many: learning_rate must be a list of one number or more, got \\[\\]"),
+        ({"learning_rate": ["a"]}, TypeError, "train_many: learning_rate must be a list of numbers, got \\['a'\\]"),
+        ({"learning_rate": [[0.1]]}, ValueError, "train_many: learning_rate must be a list of one number or more"),
+        ({"rate": [0.1]}, TypeError, "train_many: rate must be an argument of the recipe, got 'rate'"),
+        ({"learning_rate": None}, TypeError, "train_many: learning_rate must be a list of numbers, got None"),
+        ({"seeds": 0}, ValueError, "train_many: seeds must be a whole number of at least 1, got 0"),
+        ({"seeds": []}, ValueError, "train_many: seeds must be a count, or a list .* got \\[\\]"),
+        ({"seeds": [1, 1]}, ValueError, "train_many: seeds must be .* different whole numbers .* got \\[1, 1\\]"),
+        ({"seeds": [-1]}, ValueError, "train_many: seeds must be .* from 0 .* got \\[-1\\]"),
+        ({"recipe": 3}, TypeError, "train_many: recipe must be a function of hyperparameters, .* got 3"),
+        ({"recipe": {}}, ValueError, "train_many: recipe must be a function, .* got \\{\\}"),
+        ({"recipe": lambda learning_rate: 3}, TypeError, "train_many: learner must have init, loss, .* got 3"),
+        ({"recipe": branching}, ValueError, "train_many: recipe must not branch on a hyperparameter"),
+        ({"recipe": lambda learning_rate, width: 3}, TypeError,
+         "train_many: recipe must take the hyperparameters \\['learning_rate'\\] \\(missing a required argument: 'width'"),
+        ({"recipe": rate_only(0.1), "learning_rate": ...}, ValueError, "train_many: a batch of learners must have one lead"),
+        ({"trials": [{"learning_rate": 0.1}]}, ValueError, "train_many: trials must be None where grids are given"),
+        ({"trials": [], "learning_rate": ...}, TypeError, "train_many: trials must be a list of dicts of numbers"),
+        ({"trials": [{"learning_rate": 1}, {"rate": 1}], "learning_rate": ...}, ValueError, "trials must be .* same names"),
+        ({"lanes": 0}, ValueError, "train_many: lanes must be a whole number of at least 1, got 0"),
+        ({"lanes": 10**9}, ValueError, "train_many: lanes must be at most [0-9]+, for each needs .* MB, got [0-9]+"),
+        ({"shard": (2, 2)}, ValueError, "train_many: shard must be \\(index, count\\) .* got \\(2, 2\\)"),
+        ({"epochs": 0}, ValueError, "train_many: epochs must be a whole number of at least 1, got 0"),
+        ({"monitor": "f1"}, ValueError, "fit: monitor must be one of accuracy, loss, got 'f1'"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused(data, changes, error, text):
+    arguments = {"recipe": rate_only, "seeds": 2, "learning_rate": [0.1], **PLAN, **QUIET, **changes}
+    arguments = {name: value for name, value in arguments.items() if value is not ...}
+    with pytest.raises(error, match=text):
+        train_many(arguments.pop("recipe"), data, **arguments)
+
+
+def test_pruners_are_checked():
+    with pytest.raises(ValueError, match="successive_halving: factor must be at least 2, got 1"):
+        jaxmlp.successive_halving(factor=1)
+
+
+def test_cpu_devices_cannot_change_once_jax_has_started():
+    with pytest.raises(RuntimeError, match="use_cpu_devices: must be called before JAX starts"):
+        jaxmlp.use_cpu_devices(jax.local_device_count("cpu") + 1)
