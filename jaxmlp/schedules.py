@@ -54,7 +54,7 @@ def step_schedule(init_value, step_size, factor=0.1):
 
 
 def _step(init_value, step_size, factor, count):
-    return init_value * jnp.power(_real(factor), jnp.floor(_real(count) / _real(step_size)))
+    return init_value * jnp.power(factor, jnp.floor(_real(count) / _real(step_size)))
 
 
 def exponential_decay(init_value, transition_steps, decay_rate, transition_begin=0, staircase=False, end_value=None):
@@ -91,10 +91,10 @@ def _smooth(transitions):
 
 def _exponential(form, init_value, transition_steps, decay_rate, transition_begin, end_value, count):
     transitions = jnp.maximum(_real(count) - _real(transition_begin), 0.0) / _real(transition_steps)
-    value = init_value * jnp.power(_real(decay_rate), form(transitions))
+    value = init_value * jnp.power(decay_rate, form(transitions))
     if end_value is None:
         return value
-    return jnp.where(_real(decay_rate) < 1.0, jnp.maximum(value, end_value), jnp.minimum(value, end_value))
+    return jnp.where(decay_rate < 1.0, jnp.maximum(value, end_value), jnp.minimum(value, end_value))
 
 
 def cosine_decay_schedule(init_value, decay_steps, alpha=0.0, exponent=1.0):

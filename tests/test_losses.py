@@ -71,11 +71,11 @@ def test_gradients_of_mse_and_sse(x64):
 
 
 def test_huber_by_hand():
-    errors = jnp.array([0.0, 0.5, -0.5, 2.0, -2.0, 3.0, -5.0])
+    errors = np.array([0.0, 0.5, -0.5, 2.0, -2.0, 3.0, -5.0])
     by_hand = [0, 0.125, 0.125, 2.0, 2.0, 4.0, 8.0]
     for error, value in zip(errors, by_hand, strict=True):
-        assert huber(error, jnp.zeros(()), delta=2.0) == value
-    assert huber(errors, jnp.zeros(7), delta=2.0) == pytest.approx(sum(by_hand) / 7)
+        assert huber(error, 0.0, delta=2.0) == value
+    assert huber(errors, np.zeros(7), delta=2.0) == pytest.approx(sum(by_hand) / 7)
 
 
 @pytest.mark.parametrize("delta", [0.3, 1.0, 2.5])
@@ -89,7 +89,7 @@ def test_the_default_delta_is_1(x64):
 
 
 def test_huber_s_gradient_at_0_at_delta_and_far_away():
-    gradient = jax.grad(huber)
+    gradient = jax.jit(jax.grad(huber))
     assert [float(gradient(e, 0.0, 2.0)) for e in (0.0, 2.0, -2.0, 1e4, -1e4)] == [0, 2, -2, 2, -2]
 
 
@@ -181,7 +181,7 @@ def test_the_gradient_of_cross_entropy_is_softmax_minus_label(labels, x64):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("labels", [np.array([1, 2]), np.eye(3, dtype=np.float32)[[1, 2]]], ids=["integer", "one-hot"])
 def test_extreme_logits_stay_finite(labels, smoothing):
-    value, gradient = jax.value_and_grad(cross_entropy)(jnp.array(EXTREME), labels, smoothing)
+    value, gradient = jax.jit(jax.value_and_grad(cross_entropy))(EXTREME, labels, smoothing)
     # Label 1 of row 0 lies 2e4 below the largest logit, label 2 of row 1 is the largest; a row's mean lies 1e4 below.
     assert value == pytest.approx((1 - smoothing) * 1e4 + smoothing * 1e4)
     chex.assert_tree_all_finite(gradient)
@@ -230,8 +230,8 @@ def test_the_default_smoothing_is_none(x64):
 
 @pytest.mark.parametrize("loss", [cross_entropy, binary_cross_entropy, perceptron])
 def test_no_labels_at_all_are_in_range(loss):
-    logits = jnp.zeros((0, 3)) if loss is cross_entropy else jnp.zeros(0)
-    assert np.isnan(loss(logits, jnp.zeros(0, int)))
+    logits = np.zeros((0, 3) if loss is cross_entropy else 0)
+    assert jax.eval_shape(lambda logits: loss(logits, np.zeros(0, int)), logits).shape == ()
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,8 @@ def test_binary_cross_entropy_is_cross_entropy_of_logits_0_and_z(x64):
 
 @pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
 def test_one_logit_with_or_without_its_axis(loss):
-    expected = loss(Z, BITS)
+    loss = jax.jit(loss)
+    expected = pytest.approx(float(loss(Z, BITS)), rel=1e-6)
     for logits, labels in [((4, 1), (4,)), ((4, 1), (4, 1)), ((2, 2), (2, 2)), ((2, 2, 1), (2, 2))]:
         assert loss(Z.reshape(logits), BITS.reshape(labels)) == expected
     assert loss(Z.reshape(4, 1), BITS.astype(bool)) == expected
@@ -376,7 +377,7 @@ def test_inertia_equals_scikit_learn(x64):
 
 def test_the_gradient_of_inertia_pulls_each_centre_to_its_inputs():
     inputs = jnp.array([[0.0], [1.0], [5.0]])
-    gradient = jax.grad(inertia, 1)(inputs, jnp.array([[2.0], [4.0], [100.0]]))
+    gradient = jax.jit(jax.grad(inertia, 1))(inputs, jnp.array([[2.0], [4.0], [100.0]]))
     np.testing.assert_array_equal(gradient, [[2 * (2 + 1)], [2 * (4 - 5)], [0]])
 
 
@@ -405,9 +406,9 @@ def test_penalties_leave_biases_out():
 
 
 def test_penalty_gradients():
-    for penalty, of_weight in [(l1, jnp.sign), (l2, lambda w: 2 * w)]:
-        for layer, gradient in zip(PARAMS, jax.grad(penalty)(PARAMS), strict=True):
-            np.testing.assert_allclose(gradient["w"], of_weight(layer["w"]))
+    for penalty, of_weight in [(l1, np.sign), (l2, lambda w: 2 * w)]:
+        for layer, gradient in zip(PARAMS, jax.jit(jax.grad(penalty))(PARAMS), strict=True):
+            np.testing.assert_allclose(gradient["w"], of_weight(np.asarray(layer["w"])))
             np.testing.assert_array_equal(gradient["b"], 0)
 
 
@@ -435,7 +436,7 @@ def test_max_norm_takes_a_traced_limit():
 
 @pytest.mark.parametrize("limit", [0.5, 2.0])
 def test_max_norm_s_gradient_is_finite_at_zero_weights(limit):
-    gradient = jax.grad(lambda params: max_norm(params, limit)[0]["w"].sum())(PARAMS)
+    gradient = jax.jit(jax.grad(lambda params: max_norm(params, limit)[0]["w"].sum()))(PARAMS)
     chex.assert_tree_all_finite(gradient)
     np.testing.assert_array_equal(gradient[0]["w"][:, 2], 1)
 
@@ -511,8 +512,8 @@ def test_accuracy_with_leading_axes_equals_scikit_learn():
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_accuracy_is_a_float32_whatever_the_logits(dtype):
-    logits = jnp.zeros((1001, 2), dtype).at[:1, 1].set(1)
-    value = jax.jit(accuracy)(logits, jnp.zeros(1001, jnp.uint8))
+    logits = jnp.asarray(np.eye(1001, 2, 1), dtype)
+    value = jax.jit(accuracy)(logits, np.zeros(1001, np.uint8))
     assert (value.shape, value.dtype) == ((), jnp.float32)
     assert value == pytest.approx(1000 / 1001)
 
@@ -579,6 +580,8 @@ def test_gradients_of_the_penalties_numerically(x64):
 def test_every_loss_runs_under_vmap():
     y, t = jnp.array(Y, jnp.float32), jnp.array(T, jnp.float32)
     for loss in (mse, sse, huber, r2):
-        np.testing.assert_allclose(jax.vmap(loss)(y, t), [loss(a, b) for a, b in zip(y, t, strict=True)], rtol=1e-5)
-    rows = [cross_entropy(z, label) for z, label in zip(LOGITS, LABELS, strict=True)]
-    np.testing.assert_allclose(jax.vmap(cross_entropy)(jnp.array(LOGITS, jnp.float32), LABELS), rows, rtol=1e-5)
+        rows = [jax.jit(loss)(a, b) for a, b in zip(y, t, strict=True)]
+        np.testing.assert_allclose(jax.jit(jax.vmap(loss))(y, t), rows, rtol=1e-5)
+    rows = [reference(z, label) for z, label in zip(LOGITS[:, None], ONE_HOT[:, None], strict=True)]
+    mapped = jax.jit(jax.vmap(cross_entropy))(jnp.array(LOGITS, jnp.float32), LABELS)
+    np.testing.assert_allclose(mapped, rows, rtol=1e-5)

@@ -171,11 +171,23 @@ def test_the_state_starts_at_step_zero_with_the_optimizers_state(params):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda p: init_state(p, 0.1, jax.random.key(0)), TypeError, r"init_state: optimizer must be a pair .* got 0.1"),
+        (
+            lambda p: init_state(p, 0.1, jax.random.key(0)),
+            TypeError,
+            r"init_state: optimizer must be a pair .* got 0.1",
+        ),
         (lambda p: init_state(p, jaxmlp.gd(0.1), 0), TypeError, "init_state: key must be a typed key.* got 0"),
-        (lambda p: init_state(p, jaxmlp.gd(0.1), jax.random.PRNGKey(0)), TypeError, r"init_state: key must .*uint32\[2\]"),
+        (
+            lambda p: init_state(p, jaxmlp.gd(0.1), jax.random.PRNGKey(0)),
+            TypeError,
+            r"init_state: key must .*uint32\[2\]",
+        ),
         (lambda p: make_train_step(3, jaxmlp.gd(0.1)), TypeError, "make_train_step: loss_fn must be a function, got 3"),
-        (lambda p: make_train_step(squared_loss, "adam"), TypeError, "make_train_step: optimizer must be a pair.*'adam'"),
+        (
+            lambda p: make_train_step(squared_loss, "adam"),
+            TypeError,
+            "make_train_step: optimizer must be a pair.*'adam'",
+        ),
     ],
 )
 def test_wrong_input_is_refused(params, call, error, text):

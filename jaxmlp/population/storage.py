@@ -28,7 +28,7 @@ def write_arrays(path, arrays):
 def read_arrays(path):
     """The dict of arrays of a file; a damaged file is a ValueError that names it."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
         raise ValueError(f"load_study: {path} must be a whole file of arrays, got damage: {error}") from error

@@ -1,0 +1,270 @@
+"""Studies on disk: killed, interrupted, shared out, damaged, changed."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from jaxmlp import load_study, train_many
+from jaxmlp.population.storage import read_arrays, write_arrays
+from tests import a_study
+
+TRIALS = 36
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, cache):
+    """The study of one process that nobody disturbed."""
+    directory = tmp_path_factory.mktemp("whole")
+    succeed(start(directory, cache))
+    return load_study(directory)
+
+
+def start(directory, cache, *options):
+    command = [sys.executable, "-m", "tests.a_study", str(directory), cache, *map(str, options)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+    root = Path(__file__).parents[1]
+    return subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def succeed(process):
+    """Waits for a process, which must end well, and returns what it printed."""
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return out
+
+
+def kill(process):
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def assert_same(study, other):
+    assert study.done == other.done
+    assert study.table().equals(other.table())
+    for name in ("train_loss", "validation_loss"):
+        assert study.history(name).equals(other.history(name))
+    for ours, theirs in zip(jax.tree.leaves(study.params()), jax.tree.leaves(other.params()), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_on_disk_is_what_is_in_memory(whole):
+    assert len(whole.done) == TRIALS
+    assert whole.table()["epochs"].nunique() > 5
+    assert_same(whole, a_study.study(devices=jax.devices()[:1]))
+
+
+def test_killed_at_random_moments_it_goes_on_to_the_same_table(tmp_path, cache, whole):
+    chance = random.Random(20261122)
+    for _ in range(4):
+        process = start(tmp_path, cache, "--devices", chance.choice([1, 2]), "--slow", 0.05)
+        process.stdout.readline()  # the first segment has ended
+        time.sleep(chance.uniform(0.0, 0.5))
+        kill(process)
+    succeed(start(tmp_path, cache))
+    assert_same(load_study(tmp_path), whole)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_interrupted_it_saves_and_leaves_and_the_same_call_goes_on(tmp_path, cache, whole, name):
+    process = start(tmp_path, cache, "--slow", 0.2)
+    process.stdout.readline()
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=120)
+    if name == "SIGINT":
+        assert "KeyboardInterrupt: train_many: saved; the same call goes on from here" in errors
+    else:
+        assert process.returncode == 128 + signal.SIGTERM
+    saved = read_arrays(next(tmp_path.glob("lanes-*.npz")))
+    assert len(saved["trial"]) > 0
+    assert len(load_study(tmp_path).done) < TRIALS
+    succeed(start(tmp_path, cache, "--devices", 2))
+    assert_same(load_study(tmp_path), whole)
+    assert not list(tmp_path.glob("lanes-*.npz"))
+
+
+def test_two_processes_share_a_study_and_one_may_die(tmp_path, cache, whole):
+    first, second = (start(tmp_path, cache, "--shard", i, 2, "--slow", 0.1 * i) for i in (0, 1))
+    second.stdout.readline()
+    kill(second)
+    succeed(first)
+    done = load_study(tmp_path).done
+    assert set(range(0, TRIALS, 2)) <= set(done)
+    assert len(done) < TRIALS
+    succeed(start(tmp_path, cache, "--shard", 1, 2))
+    assert_same(load_study(tmp_path), whole)
+
+
+def test_two_processes_under_jax_distributed(tmp_path, cache, whole):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    both = [start(tmp_path, cache, "--coordinator", address, "--process", i) for i in (0, 1)]
+    assert all("Study(18 of 36 trials done)" in succeed(process) for process in both)
+    assert_same(load_study(tmp_path), whole)
+
+
+def test_a_slurm_array_is_a_shard(monkeypatch):
+    from jaxmlp.population.train import checked_shard
+
+    assert checked_shard(None) == (0, 1)
+    for name, value in {"TASK_COUNT": "4", "TASK_ID": "14", "TASK_MIN": "10", "TASK_STEP": "2"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_{name}", value)
+    assert checked_shard(None) == (2, 4)
+    assert checked_shard((0, 3)) == (0, 3)
+
+
+def small(directory, **changes):
+    data = changes.pop("data", None)
+    arguments = {"recipe": tiny, "seeds": 2, "epochs": 3, "rate": [0.1, 0.2], "progress": False, **changes}
+    data = jaxmlp.load("moons", rows=60) if data is None else data
+    return train_many(arguments.pop("recipe"), data, directory=directory, **arguments)
+
+
+def tiny(rate):
+    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(rate))
+
+
+def other(rate):
+    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(2 * rate))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    return directory, small(directory)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"recipe": other}, "this recipe"),
+        ({"seeds": 3}, "these hyperparameters and seeds"),
+        ({"rate": [0.1, 0.3]}, "these hyperparameters and seeds"),
+        ({"epochs": 4}, "these epochs, batch size, monitor, patience and min_delta, got .*'epochs': 3.* there, .*4"),
+        ({"patience": 2}, "these epochs, batch size, monitor, patience and min_delta"),
+        ({"data": "seed 1"}, "these data"),
+    ],
+)
+def test_the_directory_of_another_study_is_refused(finished, changes, words):
+    directory, _ = finished
+    if "data" in changes:
+        changes = {"data": jaxmlp.load("moons", rows=60, seed=1)}
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(ValueError, match=f"train_many: directory must hold a study of {words}"):
+        small(directory, **changes)
+    assert {path: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_a_finished_study_is_read_not_run_again(finished, monkeypatch):
+    directory, study = finished
+    monkeypatch.setattr("jaxmlp.population.train.run_group", None)
+    again = small(directory)
+    assert again.table().equals(study.table())
+
+
+def test_parameters_come_back_as_they_were(finished):
+    directory, study = finished
+    params = load_study(directory).params(3)
+    assert jax.tree.structure(params) == jax.tree.structure(jaxmlp.init(jax.random.key(0), (2, 3, 2)))
+    alone = jaxmlp.fit(jax.random.key(1), tiny(0.2), jaxmlp.load("moons", rows=60), epochs=3)
+    np.testing.assert_array_equal(params[1]["w"], alone.params[1]["w"])
+    stacked = study.params([0, 3])
+    np.testing.assert_array_equal(stacked[1]["w"][1], params[1]["w"])
+
+
+def test_an_ensemble_is_the_mean_prediction(finished):
+    _, study = finished
+    inputs = jnp.array([[0.5, -1.0], [2.0, 0.0]])
+    mean = np.mean([jaxmlp.apply(study.params(i), inputs) for i in (0, 2)], axis=0)
+    np.testing.assert_allclose(study.ensemble(jaxmlp.apply, inputs, [0, 2]), mean, rtol=1e-6)
+
+
+def test_a_study_can_be_saved_and_loaded(finished, tmp_path):
+    _, study = finished
+    in_memory = small(None)
+    in_memory.save(tmp_path / "saved")
+    assert load_study(tmp_path / "saved").table().equals(study.table())
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda s: s.history("loss"), "Study.history: name must be one of train_accuracy, .* got 'loss'"),
+        (lambda s: s.params(99), "Study.params: trials must be numbers of trials that have ended, got \\[99\\]"),
+        (lambda s: s.params([]), "Study.params: trials must be numbers of trials that have ended, got \\[\\]"),
+    ],
+)
+def test_wrong_questions_are_refused(finished, call, text):
+    with pytest.raises(ValueError, match=text):
+        call(finished[1])
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    path = tmp_path / "trials-0-0.npz"
+    write_arrays(path, {"trial": np.arange(1000)})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"flip": bytes(content), "truncate": bytes(content[:-100]), "empty": b""}[damage])
+    with pytest.raises(ValueError, match=f"load_study: {path} must be a whole file of arrays, got damage"):
+        read_arrays(path)
+
+
+def test_every_dtype_survives_the_disk(tmp_path):
+    arrays = {
+        "bfloat16": np.asarray(jnp.array([1.5, jnp.nan, -jnp.inf], jnp.bfloat16)),
+        "float8": np.asarray(jnp.array([0.5, 2.0], jnp.float8_e4m3fn)),
+        "float64": np.array([1 / 3]),
+        "scalar": np.asarray(jnp.bfloat16(3.0)),
+        "bool": np.array([True, False]),
+        "a/b": np.zeros((0, 3), np.int32),
+    }
+    write_arrays(tmp_path / "x.npz", arrays)
+    back = read_arrays(tmp_path / "x.npz")
+    for name, array in arrays.items():
+        assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape)
+        assert back[name].tobytes() == array.tobytes()
+
+
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="train_many: directory must be writable, got .*file/study"):
+        small(tmp_path / "file" / "study")
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(
+        OSError, match="train_many: directory must be writable, .*No space left on device; what was saved"
+    ):
+        small(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
+    monkeypatch.undo()
+    assert len(small(tmp_path).done) == 4
+
+
+def test_no_study_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="load_study: directory must hold a study.json, got"):
+        load_study(tmp_path)
