@@ -1,5 +1,7 @@
 """Figures: one look for all of them, readable in print and for colour-blind readers."""
 
+from typing import Any
+
 import matplotlib
 
 matplotlib.use("Agg")  # figures are files: no screen is needed
@@ -10,7 +12,7 @@ import numpy as np
 # Okabe & Ito 2008, "Color Universal Design": told apart with any kind of colour vision; line styles help in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1)))
-LOOK = {
+LOOK: Any = {
     "figure.constrained_layout.use": True,
     "font.size": 11,
     "axes.spines.top": False,

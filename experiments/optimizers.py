@@ -37,7 +37,9 @@ TARGETS = {"accuracy": 0.95, "r2": 0.4}
 
 def parse(arguments=None):
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.optimizers", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.optimizers", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument(
         "--data", default="digits", help="a name that jaxmlp.load knows, or a CSV file (default: digits)"
     )
@@ -120,10 +122,11 @@ def compare(name, data, metric, rates, options, bar):
     table = tuning.table()
     # A diverged run counts as the worst there is: its rate must not win by the seeds that survived.
     losses = table["validation_loss"].where(table["status"] != "diverged", np.inf)
-    scores = losses.groupby(table["learning_rate"]).mean()
-    before = len(table)
+    scores = pd.Series(
+        {rate: losses[table["learning_rate"] == rate].mean() for rate in table["learning_rate"].unique()}
+    )
     middle = time.perf_counter()
-    fresh = train(seeds=options.seeds, learning_rate=[scores.idxmin()], callback=follow("fresh seeds", before))
+    fresh = train(seeds=options.seeds, learning_rate=[scores.idxmin()], callback=follow("fresh seeds", len(table)))
     seconds = time.perf_counter() - middle
     bar.update(task, text=f"{time.perf_counter() - began:.1f} s")
     return {"name": name, "scores": scores, "tuning": table, "fresh": fresh, "seconds": seconds / options.seeds}

@@ -230,13 +230,18 @@ def start(plan, key, learner, data, stopping):
         state=state,
         order_key=order_key,
         epoch=jnp.zeros((), jnp.int32),
-        status=jnp.full((), Status.RUNNING, jnp.int32),
-        cause=jnp.full((), Cause.NONE, jnp.int32),
+        status=_code(Status.RUNNING),
+        cause=_code(Cause.NONE),
         best=jnp.full((), jnp.inf, jnp.result_type(float)),
         best_epoch=jnp.full((), -1, jnp.int32),
         best_params=None if stopping.patience is None else params,
         history={name: jnp.full((plan.epochs,), jnp.nan, jnp.result_type(float)) for name in metrics},
     )
+
+
+def _code(member):
+    """A status or cause as a strong int32: a weak one would be another type, and compile the population twice."""
+    return jnp.asarray(int(member), jnp.int32)
 
 
 def _monitors(metrics):
@@ -248,7 +253,7 @@ def advance(plan, learner, data, stopping, run):
     state, metrics, cause = _epoch(plan, learner, data, run.order_key, run.epoch, run.state)
     monitored = metrics[f"validation_{plan.monitor}"].astype(run.best.dtype)
     monitored = -monitored if plan.mode == "max" else monitored
-    cause = jnp.where((cause == Cause.NONE) & ~jnp.isfinite(monitored), int(Cause.VALIDATION), cause)
+    cause = jnp.where((cause == Cause.NONE) & ~jnp.isfinite(monitored), _code(Cause.VALIDATION), cause)
     whole = cause == Cause.NONE
     improved = whole & (monitored < run.best - stopping.min_delta)
     best_epoch = jnp.where(improved, run.epoch, run.best_epoch)
@@ -267,11 +272,11 @@ def advance(plan, learner, data, stopping, run):
 
 def _status(plan, stopping, whole, epoch, best_epoch):
     last = epoch == plan.epochs - 1
-    status = jnp.where(last, int(Status.FINISHED), int(Status.RUNNING))
+    status = jnp.where(last, _code(Status.FINISHED), _code(Status.RUNNING))
     if stopping.patience is not None:
         waited = (epoch - best_epoch).astype(stopping.patience.dtype)
-        status = jnp.where(waited >= stopping.patience, int(Status.STOPPED), status)
-    return jnp.where(whole, status, int(Status.DIVERGED)).astype(jnp.int32)
+        status = jnp.where(waited >= stopping.patience, _code(Status.STOPPED), status)
+    return jnp.where(whole, status, _code(Status.DIVERGED)).astype(jnp.int32)
 
 
 def _recorded(history, epoch, metrics, whole):
@@ -304,13 +309,13 @@ def _last_finite(step, batches, before, after, healthy):
     A look at every parameter after every step would cost small networks half their speed. So an epoch runs without, and
     one that has gone wrong is run once more with it, up to the step that went wrong; one that has not, costs nothing.
     """
-    fine = jnp.full((), Cause.NONE, jnp.int32)
+    fine = _code(Cause.NONE)
 
     def attempt(carry):
         _, state, _ = carry
         new, metrics = step(state, batches[state.step - before.step])
-        cause = jnp.where(_all_finite(new.params), fine, int(Cause.PARAMETERS))
-        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, int(Cause.LOSS))
+        cause = jnp.where(_all_finite(new.params), fine, _code(Cause.PARAMETERS))
+        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, _code(Cause.LOSS))
 
     def goes_on(carry):
         _, state, cause = carry

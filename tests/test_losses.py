@@ -196,7 +196,7 @@ def test_extreme_logits_by_hand():
     assert cross_entropy(EXTREME, np.array([0, 2])) == 0
 
 
-@pytest.mark.parametrize(("dtype", "classes"), [("int8", 200), ("uint8", 300)])
+@pytest.mark.parametrize(("dtype", "classes"), [("int8", 200), ("uint8", 300), ("uint32", 200)])
 def test_narrow_label_types_count_every_class(dtype, classes):
     labels = np.array([3, 100], dtype)
     values = [run(jnp.ones((2, classes)), labels) for run in (cross_entropy, jax.jit(cross_entropy))]
@@ -217,6 +217,10 @@ def test_a_traced_label_out_of_range_gives_nan(label, smoothing):
     assert np.isfinite(loss(jnp.zeros((2, 4)), jnp.array([0, 3]), smoothing))
 
 
+def test_a_traced_label_beyond_int32_is_no_smaller_label(x64):
+    assert np.isnan(jax.jit(cross_entropy)(np.zeros((1, 4)), np.array([2**32])))
+
+
 @pytest.mark.parametrize("make", [np.array, jnp.array])
 def test_labels_may_be_constants_of_a_compiled_function(make):
     labels = make([0, 1])
@@ -230,8 +234,8 @@ def test_the_default_smoothing_is_none(x64):
 
 @pytest.mark.parametrize("loss", [cross_entropy, binary_cross_entropy, perceptron])
 def test_no_labels_at_all_are_in_range(loss):
-    logits = np.zeros((0, 3) if loss is cross_entropy else 0)
-    assert jax.eval_shape(lambda logits: loss(logits, np.zeros(0, int)), logits).shape == ()
+    logits, labels = np.zeros((0, 3) if loss is cross_entropy else 0), jnp.zeros(0, int)
+    assert jax.eval_shape(lambda logits: loss(logits, labels), logits).shape == ()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +268,7 @@ def test_cross_entropy_refuses_a_scalar_and_a_smoothing_out_of_range():
 
 @pytest.mark.parametrize("labels", [LABELS, ONE_HOT, ONE_HOT.astype(int)], ids=["integer", "soft", "one-hot"])
 def test_cross_entropy_keeps_the_logits_dtype(labels):
-    for smoothing in (0.0, 0.1):
+    for smoothing in (0.0, 0.1, np.float32(0.1)):
         value = jax.eval_shape(cross_entropy, jnp.array(LOGITS, jnp.bfloat16), labels, smoothing)
         assert (value.shape, value.dtype) == ((), jnp.bfloat16)
 
@@ -366,8 +370,9 @@ def test_the_perceptron_learns_and_from_zero_weights():
 
 
 def test_inertia_by_hand():
-    inputs = jnp.array([[0.0, 0.0], [1.0, 2.0], [10.0, 0.0]])
-    assert inertia(inputs, jnp.array([[0.0, 1.0], [9.0, 2.0]])) == 1 + 2 + 5
+    inputs = [[0.0, 0.0], [1.0, 2.0], [10.0, 0.0]]
+    assert inertia(inputs, [[0.0, 1.0], [9.0, 2.0]]) == 1 + 2 + 5
+    assert inertia(inputs, [[1.0, 0.0]]) == 1 + 4 + 81
 
 
 def test_inertia_equals_scikit_learn(x64):
@@ -499,8 +504,12 @@ def test_of_equal_logits_the_first_counts():
 
 @pytest.mark.parametrize("labels", [(5,), (5, 1)])
 def test_accuracy_of_one_logit_is_of_its_sign(labels):
-    logits = jnp.array([[2.0], [0.0], [-1.0], [0.1], [-3.0]])
-    assert accuracy(logits, jnp.array([1, 0, 0, 0, 1]).reshape(labels)) == pytest.approx(3 / 5)
+    logits = [[2.0], [0.0], [-1.0], [0.1], [-3.0]]
+    assert accuracy(logits, np.array([1, 0, 0, 1, 1]).reshape(labels)) == pytest.approx(4 / 5)
+
+
+def test_accuracy_of_two_classes_with_one_hot_labels():
+    assert accuracy([[2.0, 1.0], [0.0, 3.0], [1.0, 4.0]], np.eye(2)[[0, 1, 0]]) == pytest.approx(2 / 3)
 
 
 def test_accuracy_with_leading_axes_equals_scikit_learn():

@@ -3,6 +3,7 @@
 import inspect
 import re
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -152,7 +153,7 @@ def test_a_chain_of_nothing_is_refused():
         jaxmlp.chain()
 
 
-@pytest.mark.parametrize("wrong", [3, None, jaxmlp.adam, "adam", (jaxmlp.adam(0.1),)])
+@pytest.mark.parametrize("wrong", [3, None, jaxmlp.adam, "adam", (jaxmlp.adam(0.1),), SimpleNamespace(init=len)])
 @pytest.mark.parametrize(
     ("function", "make"),
     [

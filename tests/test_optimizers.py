@@ -588,6 +588,7 @@ def test_count_is_the_number_of_steps(name):
         _, state = optimizer.update(GRADS, state, PARAMS)
         counts.append(state.count.item())
     assert counts == [0, 1, 2]
+    assert state.count.dtype == jnp.int32
 
 
 # --- relations -------------------------------------------------------------------------------------------------------

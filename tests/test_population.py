@@ -14,7 +14,7 @@ from jaxmlp import Status, fit, train_many
 from jaxmlp.population.engine import Half, Pace
 from jaxmlp.population.lanes import Orders, segment
 from jaxmlp.population.progress import Progress, Reporter
-from jaxmlp.population.train import _work
+from jaxmlp.population.train import _lanes, _work
 from jaxmlp.population.trials import make_groups
 
 PLAN = {"epochs": 6, "batch_size": 16, "patience": 2}
@@ -160,6 +160,17 @@ def test_a_second_study_of_the_same_recipe_traces_nothing(data):
     assert len(traces) - first <= 2  # the shapes of the learner and of a lane are asked for; no segment is traced
 
 
+def test_a_study_traces_its_segment_once(data):
+    traces = []
+
+    def counted(learning_rate):
+        traces.append(1)
+        return rate_only(learning_rate)
+
+    train_many(counted, data, seeds=9, lanes=2, learning_rate=[0.1, 1e30], **PLAN, **QUIET)
+    assert len(traces) == 3  # the shapes of the learner, those of a lane, and the segment
+
+
 def compiled_segment(data, devices):
     groups, _ = make_groups(recipe, 4, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
     work = _work(groups[0], data, jax.devices()[:devices], (6, 16, 2, 0.0, "loss", "min"))
@@ -177,7 +188,7 @@ def test_devices_do_not_talk_to_each_other(data):
 def test_memory_is_that_of_the_lanes_not_of_the_trials(data):
     groups, _ = make_groups(recipe, 10_000, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
     work = _work(groups[0], data, jax.devices()[:2], (6, 16, 2, 0.0, "loss", "min"))
-    assert jaxmlp.population.train._lanes(work, None, jax.devices()[:2]) * 2 * 2 <= 64
+    assert _lanes(work, None, jax.devices()[:2]) * 2 * 2 <= 64
 
 
 def test_nothing_is_computed_for_a_trial_that_has_ended(data):

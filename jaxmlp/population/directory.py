@@ -7,6 +7,7 @@ lanes-<shard>         lanes in progress, so that an interrupted trial need not b
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,7 @@ class Directory:
     """Where a shard of a study writes. Without a path it keeps everything in memory."""
 
     def __init__(self, path, shard, description):
-        self.path = None if path is None else Path(path)
+        self.path: Any = None if path is None else Path(path)
         self.shard = shard
         self.chunks = []
         if self.path is not None:

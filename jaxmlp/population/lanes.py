@@ -53,13 +53,11 @@ def make_mesh(devices):
 def segment(program, lanes, orders, data, stopping, epochs):
     """Carries every lane forward by at most `epochs` epochs (a traced number)."""
 
-    def forward(lane, order, data, stopping, epochs):
-        return _lane_segment(program, data, stopping, epochs, lane, order)
-
     def on_device(lanes, orders, data, stopping, epochs):
+        forward = partial(_lane_segment, program, data, stopping, epochs)
         if program.batched:
-            return jax.vmap(forward, in_axes=(0, 0, None, None, None))(lanes, orders, data, stopping, epochs)
-        return jax.lax.map(lambda pair: forward(*pair, data, stopping, epochs), (lanes, orders))
+            return jax.vmap(forward)(lanes, orders)
+        return jax.lax.map(lambda pair: forward(*pair), (lanes, orders))
 
     split, whole = PartitionSpec(AXIS), PartitionSpec()
     # Without `check_vma=False` values made inside would count as shared by the devices, and their gradients be summed.
@@ -114,7 +112,7 @@ def idle_lanes(shape, count, mesh):
 
     def blank(leaf):
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(np.zeros((count, *leaf.shape, 2), np.uint32))
+            return jax.random.wrap_key_data(jnp.zeros((count, *leaf.shape, 2), jnp.uint32))
         return np.zeros((count, *leaf.shape), leaf.dtype)
 
     lanes = jax.tree.map(blank, shape)

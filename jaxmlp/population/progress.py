@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
@@ -38,7 +38,7 @@ class Reporter:
 
     def __init__(self, wanted, callback, stream=None):
         self.callback = callback
-        self.stream = (stream or sys.stderr) if wanted else None
+        self.stream: Any = (stream or sys.stderr) if wanted else None
         self.live = self.stream is not None and self.stream.isatty()
         self.next_line = 0.0
 

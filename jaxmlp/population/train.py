@@ -12,14 +12,14 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.population.directory import Directory, data_hash
-from jaxmlp.population.engine import Work, best_so_far, run_group
+from jaxmlp.population.engine import HALVES, Work, best_so_far, run_group
 from jaxmlp.population.lanes import Program, lane_bytes, lane_shape, make_mesh
 from jaxmlp.population.placement import lanes_per_device
 from jaxmlp.population.progress import Progress, Reporter
 from jaxmlp.population.pruning import Rungs
 from jaxmlp.population.study import Study
 from jaxmlp.population.trials import make_groups
-from jaxmlp.run import Status, prepare
+from jaxmlp.run import Status, advance, prepare, start
 
 FORMAT = 1
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -49,22 +49,22 @@ def train_many(
     """Trains a population: every combination of hyperparameters with every seed, each trial stopping by itself.
 
     A trial is what `fit(jax.random.key(seed), recipe(**hyperparameters), data, ...)` does, to the bit on CPU, whatever
-    runs beside it and wherever it runs. Trials go through lanes (see `jaxmlp.population.lanes`): one that ends makes room
-    for the next. One that diverges is frozen at its last finite parameters, and stays in the study.
+    runs beside it and wherever it runs. Trials go through lanes (see `jaxmlp.population.lanes`): one that ends makes
+    room for the next. One that diverges is frozen at its last finite parameters, and stays in the study.
 
     Args:
       recipe: a function from hyperparameters to a `Learner`. They are traced numbers: it must not branch on them. Or a
         batch of learners, as from `jax.vmap(recipe)(...)`. Or a dict of such functions, for different optimizers or
         sizes in one study; each is compiled for itself and gets the grids that its arguments name.
       data: a `Data` of train, validation and test.
-      seeds: a count, for 0, 1, 2, ..., or a list of different whole numbers from 0 to 2**32 - 1. The same seed means the
-        same initial weights, batches and dropout for all hyperparameters.
+      seeds: a count, for 0, 1, 2, ..., or a list of different whole numbers from 0 to 2**32 - 1. The same seed means
+        the same initial weights, batches and dropout for all hyperparameters.
       epochs, batch_size, patience, min_delta, monitor, mode: as in `fit`.
       trials: a list of dicts of hyperparameters in place of grids, as in random search; each runs with every seed.
-      directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress too;
-        the same call goes on from there. None: in memory only.
-      shard: `(index, count)`: run only every count-th trial, from index on. By default what `jax.distributed` or a SLURM
-        array says, else all. Processes that share a directory are merged by `load_study(directory)`.
+      directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
+        too; the same call goes on from there. None: in memory only.
+      shard: `(index, count)`: run only every count-th trial, from index on. By default what `jax.distributed` or a
+        SLURM array says, else all. Processes that share a directory are merged by `load_study(directory)`.
       pruner: such as `successive_halving()`; None: every trial runs to its own end.
       lanes: how many trials are in progress at once, at least 1; None: by memory and kind of device.
       devices: a list of devices; None: all local ones.
@@ -81,9 +81,8 @@ def train_many(
     >>> import jaxmlp
     >>> def recipe(learning_rate):
     ...     return jaxmlp.classifier((2, 8, 2), optimizer=jaxmlp.adam(learning_rate))
-    >>> study = train_many(
-    ...     recipe, jaxmlp.load("moons"), seeds=2, epochs=5, learning_rate=[0.01, 0.1], progress=False
-    ... )
+    >>> data = jaxmlp.load("moons")
+    >>> study = train_many(recipe, data, seeds=2, epochs=5, learning_rate=[0.01, 0.1], progress=False)
     >>> study
     Study(4 of 4 trials done)
     """
@@ -125,8 +124,6 @@ def _example(group, numbers):
 
 def _lanes(work, lanes, devices):
     """Lanes for each device and half."""
-    from jaxmlp.population.engine import HALVES
-
     trials = len(work.group.seeds)
     wanted = None if lanes is None else -(-lanes // HALVES)
     each = lanes_per_device("train_many", wanted, devices, -(-trials // HALVES), HALVES * lane_bytes(work.shape))
@@ -166,8 +163,7 @@ def _describe(works, rows, data):
 
 
 def _program_hash(work):
-    """SHA-256 of one trial's program, as JAX hands it to the compiler: the recipe's arithmetic, shapes and constants."""
-    from jaxmlp.run import advance, start
+    """SHA-256 of one trial's program, as JAX hands it to the compiler: arithmetic, shapes and constants."""
 
     def whole(numbers, seed, data, stopping):
         learner = work.group.make(numbers)
