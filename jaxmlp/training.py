@@ -93,13 +93,15 @@ def make_train_step(loss_fn, optimizer):
     require(callable(loss_fn), "make_train_step", "loss_fn", "be a function", loss_fn, TypeError)
     parts = as_partial(loss_fn), as_optimizer("make_train_step", optimizer)
     # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
-    numbers, structure = ravel_pytree(strong(parts))
+    with jax.numpy_dtype_promotion("standard"):  # a mask of bools becomes numbers, and bools again inside
+        numbers, structure = ravel_pytree(strong(parts))
     return partial(_compiled_step, structure, numbers)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
 def _compiled_step(structure, numbers, state, batch):
-    loss_fn, optimizer = structure(numbers)
+    with jax.numpy_dtype_promotion("standard"):
+        loss_fn, optimizer = structure(numbers)
     return train_step(loss_fn, optimizer, state, batch)
 
 

@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 from jax.tree_util import Partial
 
 from jaxmlp import apply, dropout_mask, init, leaky_relu, relu, truncated_normal
-from jaxmlp.mlp import checked_sizes
+from jaxmlp.mlp import checked_sizes, weight_init_function
 
 KEY = jax.random.key(0)
 SIZES = (4, 7, 5, 3)
@@ -147,6 +147,13 @@ def test_a_function_as_initialiser():
 def test_a_partial_as_initialiser():
     scaled = Partial(lambda scale, key, shape, dtype: jnp.full(shape, scale, dtype), 0.5)
     np.testing.assert_array_equal(init(KEY, (2, 2), weight_init=scaled)[0]["w"], 0.5)
+
+
+def test_equal_initialisers_are_equal_pytrees():
+    by_name, given = weight_init_function("he_normal", "f"), truncated_normal(0.1)
+    assert jax.tree.structure(by_name) == jax.tree.structure(weight_init_function("he_normal", "f"))
+    assert isinstance(weight_init_function(jnp.ones, "f"), Partial)
+    assert weight_init_function(given, "f") is given
 
 
 def test_the_bias_may_be_traced():
@@ -402,14 +409,18 @@ def test_bfloat16_products_with_float32_sums():
     np.testing.assert_allclose(outputs, in_float32, rtol=0.1, atol=0.1)
 
 
-def test_the_operands_of_every_product_are_bfloat16():
-    params = as_dtype(network(), "float32")
-    jaxpr = jax.make_jaxpr(lambda params: apply(params, INPUTS, dtype=jnp.bfloat16))(params)
+@pytest.mark.parametrize(
+    ("of_params", "given", "of_operands"),
+    [("float32", "bfloat16", "bfloat16"), ("bfloat16", None, "bfloat16"), ("float16", None, "float16")],
+)
+def test_the_operands_and_results_of_every_product(of_params, given, of_operands):
+    params = as_dtype(network(), of_params)
+    jaxpr = jax.make_jaxpr(lambda params: apply(params, INPUTS, dtype=given))(params)
     products = [equation for equation in jaxpr.eqns if equation.primitive.name == "dot_general"]
     assert len(products) == 3
     for product in products:
-        assert [operand.aval.dtype for operand in product.invars] == [jnp.bfloat16] * 2
-        assert product.outvars[0].aval.dtype == jnp.float32
+        assert [operand.aval.dtype for operand in product.invars] == [of_operands] * 2
+        assert product.outvars[0].aval.dtype == of_params
 
 
 def test_outputs_have_the_parameters_dtype():

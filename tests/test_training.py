@@ -199,3 +199,12 @@ def test_a_loss_that_is_no_scalar_is_refused(params, batch):
     step = make_train_step(lambda params, batch, key: batch.targets, jaxmlp.gd(0.1))
     with pytest.raises(ValueError, match=r"train_step: the loss must be a scalar, got \(3, 1\)"):
         step(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
+
+
+def test_a_mask_of_bools_travels_with_the_numbers(params, batch):
+    optimizer = jaxmlp.adamw(0.1, weight_decay=0.5, mask=[{"w": True, "b": False}])
+    plain = jaxmlp.adam(0.1)
+    masked, _ = make_train_step(squared_loss, optimizer)(init_state(params, optimizer, jax.random.key(0)), batch)
+    free, _ = make_train_step(squared_loss, plain)(init_state(params, plain, jax.random.key(0)), batch)
+    np.testing.assert_array_equal(masked.params[0]["b"], free.params[0]["b"])
+    np.testing.assert_allclose(masked.params[0]["w"], free.params[0]["w"] - 0.05 * params[0]["w"], rtol=1e-5)
