@@ -4,7 +4,7 @@ Training knows a learner only as the functions `init`, `loss`, `evaluate` and an
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,14 +95,20 @@ def make_train_step(loss_fn, optimizer):
     # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
     with jax.numpy_dtype_promotion("standard"):  # a mask of bools becomes numbers, and bools again inside
         numbers, structure = ravel_pytree(strong(parts))
-    return partial(_compiled_step, structure, numbers)
+    return partial(_compiled_step(structure), numbers)
 
 
-@partial(jax.jit, static_argnums=0, donate_argnums=2)
-def _compiled_step(structure, numbers, state, batch):
-    with jax.numpy_dtype_promotion("standard"):
-        loss_fn, optimizer = structure(numbers)
-    return train_step(loss_fn, optimizer, state, batch)
+@lru_cache(maxsize=256)
+def _compiled_step(structure):
+    """One jitted step for all losses and optimizers that differ in numbers only: equal structures find the same one."""
+
+    @partial(jax.jit, donate_argnums=1)
+    def step(numbers, state, batch):
+        with jax.numpy_dtype_promotion("standard"):
+            loss_fn, optimizer = structure(numbers)
+        return train_step(loss_fn, optimizer, state, batch)
+
+    return step
 
 
 def train_step(loss_fn, optimizer, state, batch):

@@ -44,6 +44,13 @@ def test_the_mask_and_the_zeros_of_dropout_at_every_shape():
         equal(zeros, expected)
 
 
+@pytest.mark.parametrize(("shape", "fused"), [((7, 13), True), ((2**32 - 1,), True), ((2**16, 2**16), False)])
+def test_the_bits_are_drawn_by_plain_arithmetic_below_2_to_the_32_elements(shape, fused):
+    jaxpr = str(jax.make_jaxpr(lambda key: dropout_mask(key, 0.3, shape))(KEY))
+    assert ("random_bits" not in jaxpr) == fused
+    assert ("cond" in jaxpr) == fused
+
+
 def test_the_mask_without_jit():
     equal(dropout_mask(KEY, 0.3, (3, 4, 5)), bernoulli(KEY, 0.3, (3, 4, 5)))
 
@@ -62,11 +69,13 @@ def test_ten_thousand_random_rates():
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
 def test_a_rate_on_either_side_of_a_draw(steps):
-    """keep equal to one of the uniforms, the next number below it and the next above it."""
-    keep = np.asarray(jax.random.uniform(KEY, (9,)))[4]
-    keep = np.nextafter(keep, np.float32(2 * (steps > 0)), dtype=np.float32) if steps else keep
-    rate = jnp.float32(1) - keep
-    equal(dropout_mask(KEY, rate, (9,)), bernoulli(KEY, rate, (9,)))
+    """keep equal to one of the uniforms, the float32 below it and the float32 above it: only the last keeps it."""
+    uniforms = np.asarray(jax.random.uniform(KEY, (9,)))
+    drawn = int(np.argmax(uniforms >= 0.5))
+    keep = uniforms[drawn] + np.float32(steps * 2.0**-24)
+    mask = dropout_mask(KEY, np.float32(1) - keep, (9,))
+    equal(mask, jax.random.bernoulli(KEY, keep, (9,)))
+    assert mask[drawn] == (steps == 1)
 
 
 @pytest.mark.parametrize("rate", [np.float64(0.3), np.float32(0.3), jnp.float32(0.3), jnp.bfloat16(0.3)])

@@ -162,6 +162,7 @@ def test_cross_entropy_with_leading_axes(x64):
     logits = LOGITS.reshape(2, 3, 4)
     for labels in (LABELS.reshape(2, 3), ONE_HOT.reshape(2, 3, 4), ONE_HOT.astype(int).reshape(2, 3, 4)):
         close(cross_entropy(logits, labels), reference(LOGITS, ONE_HOT))
+    close(cross_entropy(logits, LABELS.reshape(2, 3), 0.1), reference(LOGITS, ONE_HOT, 0.1))
 
 
 def test_cross_entropy_of_one_example(x64):

@@ -483,6 +483,7 @@ def test_apply_refuses_inputs_of_another_width(shape):
             "key must be a threefry key (rbg repeats its first key under vmap), got 'key<rbg>'",
         ),
         ({"dtype": jnp.int8}, ValueError, "dtype must be floating, got <class 'jax.numpy.int8'>"),
+        ({"dtype": "complex64"}, ValueError, "dtype must be floating, got 'complex64'"),
     ],
 )
 def test_apply_refuses(options, error, text):

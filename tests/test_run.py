@@ -307,3 +307,8 @@ def test_no_key_is_used_twice():
     learner = straight(input_dropout_rate=0.25)
     with jax.debug_key_reuse(True):
         fit(jax.random.key(0), learner, line(rows=4), epochs=2, batch_size=2)
+
+
+def test_the_default_batch_is_64_rows_or_all_where_there_are_fewer():
+    assert int(fit(jax.random.key(0), straight(), line(rows=200), epochs=1).steps) == 3
+    assert int(fit(jax.random.key(0), straight(), line(rows=10), epochs=2).steps) == 2
