@@ -275,7 +275,8 @@ def accuracy(logits, labels):
     """The fraction of examples whose largest logit, or for one logit whose sign, is the label's.
 
     Args:
-      logits: (..., classes) with two classes or more; or (..., 1), where z > 0 means 1.
+      logits: (..., classes) with two classes or more; or (..., 1), or (n,) beside integer labels (n,), where z > 0
+        means 1.
       labels: integer (...,), or one-hot (..., classes).
 
     Returns:
@@ -286,6 +287,8 @@ def accuracy(logits, labels):
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     require(logits.ndim >= 1, "accuracy", "logits", "be of shape (..., classes)", logits.shape)
+    if logits.ndim == 1 and labels.ndim == 1 and jnp.issubdtype(labels.dtype, jnp.integer):
+        logits = logits[:, None]
     if labels.shape == logits.shape and logits.shape[-1] > 1:
         labels = jnp.argmax(labels, axis=-1)
     labels = labels[..., 0] if labels.shape == logits.shape else labels

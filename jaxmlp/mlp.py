@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from jaxmlp.activations import activation_function, relu
@@ -66,9 +67,9 @@ def checked_sizes(function, sizes) -> tuple[int, ...]:
     """The sizes as a tuple of ints, or an error of the named function."""
     rule = "be two or more whole numbers of at least 1"
     is_sequence = isinstance(sizes, (tuple, list))
-    whole = is_sequence and all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes)
+    whole = is_sequence and all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1 for n in sizes)
     require(whole and len(sizes) >= 2, function, "sizes", rule, sizes)
-    return tuple(sizes)
+    return tuple(int(n) for n in sizes)
 
 
 def weight_init_function(weight_init, function):

@@ -595,3 +595,7 @@ def test_every_loss_runs_under_vmap():
     rows = [reference(z, label) for z, label in zip(LOGITS[:, None], ONE_HOT[:, None], strict=True)]
     mapped = jax.jit(jax.vmap(cross_entropy))(jnp.array(LOGITS, jnp.float32), LABELS)
     np.testing.assert_allclose(mapped, rows, rtol=1e-5)
+
+
+def test_accuracy_takes_flat_logits_beside_flat_labels():
+    assert accuracy(jnp.array([2.0, -1.0, 0.5, -3.0]), jnp.array([1, 1, 1, 0])) == 0.75

@@ -511,3 +511,8 @@ def test_a_scaled_affine_map():
     for alpha in (0.3, -2.0):
         scaled = jax.jit(lambda x, w, b, alpha: alpha * (x @ w + b))(x, w, b, jnp.float32(alpha))
         np.testing.assert_allclose(scaled, alpha * (x @ w + b), rtol=1e-5, atol=1e-6)
+
+
+def test_sizes_may_be_numpy_numbers():
+    params = init(jax.random.key(0), (np.int64(3), 2, np.int32(4)))
+    assert [layer["w"].shape for layer in params] == [(3, 2), (2, 4)]
