@@ -230,8 +230,9 @@ def test_pruning_ends_the_worse_trials(data):
     pruned = table[table["status"] == "pruned"]
     assert 6 <= len(pruned) < len(table)
     assert pruned["epochs"].max() < 40
-    assert pruned["validation_loss"].median() > table[table["status"] == "finished"]["validation_loss"].median()
-    assert pruned["test_loss"].notna().all()
+    losses = table.groupby("status")["validation_loss"].median()
+    assert losses["pruned"] > losses["finished"]
+    assert np.isfinite(table["test_loss"]).all()
 
 
 def test_a_rung_keeps_the_best_third_of_those_that_came():
