@@ -26,6 +26,7 @@ def main():
     parser.add_argument("directory")
     parser.add_argument("cache")
     parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--shard", type=int, nargs=2)
     parser.add_argument("--coordinator")
     parser.add_argument("--process", type=int)
@@ -46,7 +47,7 @@ def main():
         time.sleep(options.slow)
 
     shard = None if options.shard is None else tuple(options.shard)
-    print(study(options.directory, shard=shard, callback=slowly), flush=True)
+    print(study(options.directory, shard=shard, callback=slowly, lanes=options.lanes), flush=True)
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_table(tmp_path, cache, 
     assert_same(load_study(tmp_path), whole)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_interrupted_it_saves_and_leaves_and_the_same_call_goes_on(tmp_path, cache, whole, name):
+@pytest.mark.parametrize(("name", "placement"), [("SIGINT", ("--devices", 2)), ("SIGTERM", ("--lanes", 1))])
+def test_interrupted_it_saves_and_leaves_and_the_same_call_goes_on(tmp_path, cache, whole, name, placement):
     process = start(tmp_path, cache, "--slow", 0.2)
     process.stdout.readline()
     process.send_signal(getattr(signal, name))
@@ -96,7 +96,7 @@ def test_interrupted_it_saves_and_leaves_and_the_same_call_goes_on(tmp_path, cac
     saved = read_arrays(next(tmp_path.glob("lanes-*.npz")))
     assert len(saved["trial"]) > 0
     assert len(load_study(tmp_path).done) < TRIALS
-    succeed(start(tmp_path, cache, "--devices", 2))
+    succeed(start(tmp_path, cache, *placement))
     assert_same(load_study(tmp_path), whole)
     assert not list(tmp_path.glob("lanes-*.npz"))
 
@@ -179,6 +179,13 @@ def test_a_finished_study_is_read_not_run_again(finished, monkeypatch):
     monkeypatch.setattr("jaxmlp.population.train.run_group", None)
     again = small(directory)
     assert again.table().equals(study.table())
+
+
+def test_a_study_with_a_nan_hyperparameter_is_the_same_study_again(tmp_path):
+    first = small(tmp_path, rate=[0.1, float("nan")])
+    again = small(tmp_path, rate=[0.1, float("nan")])
+    assert first.table()["status"].tolist() == again.table()["status"].tolist()
+    assert first.table()["status"].tolist()[2:] == ["diverged", "diverged"]
 
 
 def test_parameters_come_back_as_they_were(finished):

@@ -6,6 +6,7 @@ lanes-<shard>         lanes in progress, so that an interrupted trial need not b
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,8 @@ def check_same(path, found, wanted):
         ("jax", "this version of JAX"),
         ("programs", "this recipe (the learner that it makes is another program)"),
     ):
-        if found.get(part) != wanted[part]:
+        # As text, for a NaN among the hyperparameters is not equal to itself.
+        if json.dumps(found.get(part)) != json.dumps(wanted[part]):
             here, there = _short(wanted[part]), _short(found.get(part))
             raise ValueError(
                 f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"

@@ -14,7 +14,7 @@ import numpy as np
 from jaxmlp.population.lanes import Lane, Orders, Program, idle_lanes, segment
 from jaxmlp.population.study import flat
 from jaxmlp.population.trials import Group
-from jaxmlp.run import Cause, Status, Stopping
+from jaxmlp.run import Status, Stopping
 
 HALVES = 2
 SECONDS_A_SEGMENT = 0.5
@@ -54,7 +54,7 @@ class Half:
                 self.trial[lane], self.fresh[lane] = queue.popleft(), True
 
     def resume(self, saved):
-        """Puts saved lanes, a dict from trial to leaves, into free lanes."""
+        """Moves saved lanes, from a dict from trial to leaves, into free lanes."""
         if not saved:
             return
         leaves, structure = jax.tree.flatten(_plain(self.lanes))
@@ -108,6 +108,8 @@ def run_group(work, lanes, queue, saved, hooks):
     pace = Pace(work.program)
     for half in halves:
         half.resume(saved)
+    queue.extend(saved)  # where there were more lanes before: these begin anew
+    for half in halves:
         half.fill(queue)
         if half.busy:
             half.dispatch(pace.epochs)
@@ -192,6 +194,3 @@ def best_so_far(values, mode):
     values = np.asarray(values)
     values = values[np.isfinite(values)]
     return float("nan") if values.size == 0 else float(values.min() if mode == "min" else values.max())
-
-
-__all__ = ["Cause", "Half", "Pace", "Work", "best_so_far", "run_group"]

@@ -98,7 +98,7 @@ class Study:
         return jnp.mean(jax.lax.map(lambda one: predict(one, inputs), params), axis=0)
 
     def save(self, directory):
-        """Writes the study into a directory, which `load_study` reads and `train_many(directory=...)` goes on from."""
+        """Writes the study into a directory, which `load_study` reads."""
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         write_json(directory / DESCRIPTION, self.description)

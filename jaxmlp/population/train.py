@@ -66,7 +66,8 @@ def train_many(
       shard: `(index, count)`: run only every count-th trial, from index on. By default what `jax.distributed` or a
         SLURM array says, else all. Processes that share a directory are merged by `load_study(directory)`.
       pruner: such as `successive_halving()`; None: every trial runs to its own end.
-      lanes: how many trials are in progress at once, at least 1; None: by memory and kind of device.
+      lanes: how many trials are in progress at once, at least 1, rounded up to a few for each device; None: by memory
+        and kind of device.
       devices: a list of devices; None: all local ones.
       progress: whether to write a line of progress to the standard error.
       callback: a function of a `Progress`, called after every segment, for TensorBoard and the like.
