@@ -201,7 +201,7 @@ def environment():
         "jaxmlp": jaxmlp.__version__,
         "jax": jax.__version__,
         "python": platform.python_version(),
-        "machine": platform.platform(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "devices": [str(device) for device in jax.devices()],
         "precision": "float32",
         "when": time.strftime("%Y-%m-%d"),

@@ -217,7 +217,10 @@ def write(options, results, summary, metric, target):
         figure.savefig(options.out / f"learning_curves.{ending}", dpi=160)
     protocol = {name: str(value) for name, value in vars(options).items()} | {"metric": metric, "target": target}
     versions = {"jaxmlp": jaxmlp.__version__, "jax": jax.__version__, "python": platform.python_version()}
-    machine = {"devices": [str(device) for device in jax.devices()], "system": platform.platform()}
+    machine = {
+        "devices": [str(device) for device in jax.devices()],
+        "system": f"{platform.system()} {platform.machine()}",
+    }
     (options.out / "protocol.json").write_text(json.dumps(protocol | versions | machine, indent=1) + "\n")
 
 
