@@ -18,7 +18,10 @@ from jaxmlp.population.study import DESCRIPTION, read_chunks
 
 
 class Directory:
-    """Where a shard of a study writes. Without a path it keeps everything in memory."""
+    """Where a shard of a study writes. Without a path it keeps everything in memory.
+
+    `chunks` are the trials that have ended, by whichever process, and `done` the set of their numbers.
+    """
 
     def __init__(self, path, shard, description):
         self.path: Any = None if path is None else Path(path)
@@ -26,6 +29,7 @@ class Directory:
         self.chunks = []
         if self.path is not None:
             self._open(description)
+        self.done = {int(trial) for chunk in self.chunks for trial in chunk["trial"]}
 
     def _open(self, description):
         try:
@@ -45,13 +49,10 @@ class Directory:
     def add(self, chunk):
         """Keeps trials that have ended."""
         self.chunks.append(chunk)
+        self.done.update(chunk["trial"].tolist())
         if self.path is not None:
             # Named by a trial of its own, which no other process and no later run of this one can write.
             write_arrays(self.path / f"trials-{self.shard}-{chunk['trial'].min()}.npz", chunk)
-
-    def done(self):
-        """The numbers of the trials that have ended, by whichever process."""
-        return {int(trial) for chunk in self.chunks for trial in chunk["trial"]}
 
     def save_lanes(self, group, saved):
         """Keeps the lanes in progress of a group: a dict from trial (in the group) to leaves."""

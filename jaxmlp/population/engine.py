@@ -121,7 +121,7 @@ def run_group(work, lanes, queue, saved, hooks):
         if chunk is not None:
             hooks.ended(chunk)
         hooks.prune(half)
-        if hooks.looked(halves, queue):
+        if hooks.looked(halves):
             break
         half.fill(queue)
         if half.busy:

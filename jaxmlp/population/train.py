@@ -195,9 +195,9 @@ class Watch:
         self.rungs = None if pruner is None else Rungs(pruner, self.plan.epochs)
         self.asked_to_stop = None
         self.began = self.checkpointed = time.monotonic()
-        self.before = len(store.done() & self.mine)
+        self.before = len(store.done & self.mine)
         self.diverged = 0
-        self.best = []
+        self.best = float("nan")
         self.running = 0
         for chunk in store.chunks:
             self._count(chunk)
@@ -206,9 +206,9 @@ class Watch:
         """Runs what is left of a group."""
         if self.asked_to_stop is not None:
             return
-        self.group, self.halves = number, []
-        done = self.store.done()
-        left = [i for i, trial in enumerate(work.group.indices) if int(trial) in self.mine - done]
+        self.group = number
+        wanted = self.mine - self.store.done
+        left = [i for i, trial in enumerate(work.group.indices) if int(trial) in wanted]
         saved = {trial: rows for trial, rows in self.store.load_lanes(number).items() if trial in left}
         queue = deque(i for i in left if i not in saved)
         if left:
@@ -223,7 +223,7 @@ class Watch:
     def _count(self, chunk):
         self.diverged += int((chunk["status"] == Status.DIVERGED).sum())
         history = chunk[f"history/validation_{self.plan.monitor}"]
-        self.best = [best_so_far([*np.ravel(history), *self.best], self.plan.mode)]
+        self.best = best_so_far([*np.ravel(history), self.best], self.plan.mode)
 
     def prune(self, half):
         if self.rungs is None or not half.busy:
@@ -234,9 +234,8 @@ class Watch:
         for lane in np.flatnonzero(half.trial >= 0):
             half.prune[lane] = self.rungs.falls((self.group, half.trial[lane]), sign * history[lane], int(epochs[lane]))
 
-    def looked(self, halves, queue):
+    def looked(self, halves):
         """After every segment; True where the study is to end here."""
-        self.halves = halves
         self.running = int(sum((half.trial >= 0).sum() for half in halves))
         self.reporter.report(self._progress())
         if self.asked_to_stop is not None or time.monotonic() - self.checkpointed > SECONDS_BETWEEN_CHECKPOINTS:
@@ -245,12 +244,11 @@ class Watch:
         return self.asked_to_stop is not None
 
     def _progress(self):
-        done = len(self.store.done() & self.mine)
+        done = len(self.store.done & self.mine)
         seconds = time.monotonic() - self.began
         rate = (done - self.before) / seconds if seconds > 0 else 0.0
         left = (len(self.mine) - done) / rate if rate > 0 else float("nan")
-        best = self.best[0] if self.best else float("nan")
-        return Progress(len(self.mine), done, self.running, self.diverged, best, rate, seconds, left)
+        return Progress(len(self.mine), done, self.running, self.diverged, self.best, rate, seconds, left)
 
     def __enter__(self):
         self.old = {}
