@@ -1,0 +1,25 @@
+"""The course, claim by claim: a file a question, in the order of the course."""
+
+NAMES = (
+    "perceptron",
+    "xor",
+    "corners",
+    "cartpole",
+    "plateau",
+    "approximation",
+    "depth",
+    "four_steps",
+    "backpropagation",
+    "losses",
+    "epochs",
+    "activations",
+    "vanishing",
+    "dead_units",
+    "learning_rate",
+    "race",
+    "ravine",
+    "sparse",
+    "penalties",
+    "dropout",
+    "adam_paper",
+)
