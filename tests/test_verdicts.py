@@ -28,10 +28,10 @@ def test_a_mean_is_judged_by_students_interval():
 
 def test_greater_looks_at_pairs():
     noise = np.array([0.0, 100.0, -50.0, 7.0])
-    assert verdicts.greater("more", noise + [1.0, 1.1, 0.9, 1.0], noise).holds is True
-    assert verdicts.greater("more", noise, noise + [1.0, 1.1, 0.9, 1.0]).holds is False
-    assert verdicts.greater("more", noise + [1, -1, 1, -1], noise).holds is None
-    assert verdicts.greater("more by 2", noise + [1.0, 1.1, 0.9, 1.0], noise, by=2).holds is False
+    assert verdicts.greater("more", noise + np.array([1.0, 1.1, 0.9, 1.0]), noise).holds is True
+    assert verdicts.greater("more", noise, noise + np.array([1.0, 1.1, 0.9, 1.0])).holds is False
+    assert verdicts.greater("more", noise + np.array([1, -1, 1, -1]), noise).holds is None
+    assert verdicts.greater("more by 2", noise + np.array([1.0, 1.1, 0.9, 1.0]), noise, by=2).holds is False
 
 
 def test_equal_looks_at_the_worst_seed():
