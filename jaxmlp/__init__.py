@@ -1,5 +1,6 @@
 """Multi-layer perceptrons in JAX: pure functions, many trainings at once. Importing this changes no configuration."""
 
+from jaxmlp import diagnostics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
 from jaxmlp.data import Batch, Data, load, scaled, split
 from jaxmlp.dropout import dropout, dropout_mask
@@ -85,6 +86,7 @@ __all__ = [
     "cosine_decay_schedule",
     "cosine_onecycle_schedule",
     "cross_entropy",
+    "diagnostics",
     "dropout",
     "dropout_mask",
     "elu",
