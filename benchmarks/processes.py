@@ -1,0 +1,94 @@
+"""The peers' processes, seen from the one that gives the word."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import tempfile
+import time
+
+from benchmarks.peers import PEERS
+
+PAUSE = 0.02  # between turns: threads of the last one that still spin must not take from the next
+
+
+class LostError(Exception):
+    """A peer that cannot be had, or that broke."""
+
+
+class Process:
+    """A peer at work."""
+
+    def __init__(self, name):
+        self.name = name
+        try:
+            self.version = importlib.metadata.version(PEERS[name][2])
+        except importlib.metadata.PackageNotFoundError:
+            raise LostError(f"{PEERS[name][2]} is not installed: pip install '.[benchmarks]'") from None
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process runs)
+        command = [sys.executable, "-m", "benchmarks.worker", name]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
+        self.process = subprocess.Popen(command, **pipes)
+        self.import_s = self._answer()["import_s"]
+
+    def ask(self, **order):
+        print(json.dumps(order), file=self.process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self):
+        line = self.process.stdout.readline()  # pyright: ignore[reportOptionalMemberAccess]
+        if not line:
+            self.process.wait()
+            self.errors.seek(0)
+            lines = [line for line in self.errors.read().splitlines() if line.strip()]
+            raise LostError(lines[-1] if lines else f"ended with {self.process.returncode}")
+        return json.loads(line)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Processes:
+    """All peers that can be had; one that breaks leaves with a line of what happened."""
+
+    def __init__(self, names, say=print):
+        self.say, self.running, self.lost = say, {}, {}
+        for name in names:
+            self._guard(name, lambda name=name: self.running.update({name: Process(name)}))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.running.values():
+            process.close()
+
+    def _guard(self, name, action):
+        try:
+            return action()
+        except (LostError, BrokenPipeError, ValueError) as error:
+            self.lost[name] = str(error)
+            self.say(f"without {name}: {error}")
+            if name in self.running:
+                self.running.pop(name).close()
+
+    def ask(self, name, **order):
+        """The answer, or None if the peer is or gets lost."""
+        return self._guard(name, lambda: self.running[name].ask(**order)) if name in self.running else None
+
+    def prepare(self, job, names):
+        """Makes a job, `[task, method, arguments]`, ready in those peers that can: their first times in seconds."""
+        first = {name: self.ask(name, prepare=job) for name in names}
+        return {name: answer["first_s"] for name, answer in first.items() if answer and "first_s" in answer}
+
+    def in_turns(self, jobs, repeats, least_s):
+        """Times jobs, a dict of (peer, job), taken in turns: the seconds of each round."""
+        seconds = {label: [] for label in jobs}
+        for _ in range(repeats):
+            for label, (name, job) in jobs.items():
+                time.sleep(PAUSE)
+                answer = self.ask(name, time=[job, least_s])
+                if answer:
+                    seconds[label].append(answer["seconds"])
+        return {label: rounds for label, rounds in seconds.items() if len(rounds) == repeats}

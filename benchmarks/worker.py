@@ -1,0 +1,76 @@
+"""One peer in a process of its own: it takes orders as lines of JSON from the standard input, and answers by lines.
+
+{"prepare": [task, method, arguments]}  makes it ready by calling it once     -> {"first_s": ...}
+{"losses": [task, order]}               the losses of the first steps         -> {"losses": [...]}
+{"time": least_s}                       calls it until that time is over      -> {"seconds": a call's}
+{"memory": 1}                                                                 -> {"peak_bytes": ...}
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+import warnings
+
+import numpy as np
+
+from benchmarks.peers import PEERS
+from benchmarks.tasks import Task
+
+
+class Worker:
+    def __init__(self, name):
+        began = time.perf_counter()
+        module, cls, _ = PEERS[name]
+        self.make = getattr(importlib.import_module(f"benchmarks.peers.{module}"), cls)
+        self.import_s = time.perf_counter() - began
+        self.peers, self.ready = {}, {}
+
+    def peer(self, task):
+        task = Task(tuple(task[0]), *task[1:])
+        if task not in self.peers:
+            self.peers[task] = self.make(task)
+        return self.peers[task]
+
+    def prepare(self, task, method, arguments):
+        began = time.perf_counter()
+        call = getattr(self.peer(task), method, None)
+        if call is None:
+            return {"cannot": method}
+        call(*arguments)
+        self.ready[json.dumps([task, method, arguments])] = lambda: call(*arguments)
+        return {"first_s": time.perf_counter() - began}
+
+    def losses(self, task, order):
+        method = getattr(self.peer(task), "losses", None)
+        return {"cannot": "losses"} if method is None else {"losses": method(np.asarray(order))}
+
+    def time(self, job, least):
+        call, count, began = self.ready[json.dumps(job)], 0, time.perf_counter()
+        while count == 0 or time.perf_counter() - began < least:
+            call()
+            count += 1
+        return {"seconds": (time.perf_counter() - began) / count}
+
+    def memory(self):
+        """Since the last time it was asked."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
+
+
+def main():
+    warnings.simplefilter("ignore")
+    # Whatever a library prints must not get between the answers.
+    with os.fdopen(os.dup(1), "w") as answers, contextlib.redirect_stdout(sys.stderr):
+        worker = Worker(sys.argv[1])
+        print(json.dumps({"import_s": worker.import_s}), file=answers, flush=True)
+        for line in sys.stdin:
+            order, arguments = next(iter(json.loads(line).items()))
+            print(json.dumps(getattr(worker, order)(*arguments)), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
