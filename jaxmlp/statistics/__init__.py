@@ -1,0 +1,29 @@
+"""Statistics of runs: intervals that cover at ten runs, paired comparisons, times to a target, performance profiles.
+
+NumPy and SciPy on the host; SciPy is imported when a function needs it: `pip install 'jaxmlp[experiments]'`.
+"""
+
+from jaxmlp.statistics.aggregates import iqm, mean
+from jaxmlp.statistics.comparisons import Paired, holm, paired, probability_of_improvement
+from jaxmlp.statistics.planning import Sensitivity, seeds_needed, sensitivity
+from jaxmlp.statistics.profiles import Profile, performance_profile, profile_score
+from jaxmlp.statistics.samples import Interval
+from jaxmlp.statistics.times import median_time, time_to_target
+
+__all__ = [
+    "Interval",
+    "Paired",
+    "Profile",
+    "Sensitivity",
+    "holm",
+    "iqm",
+    "mean",
+    "median_time",
+    "paired",
+    "performance_profile",
+    "probability_of_improvement",
+    "profile_score",
+    "seeds_needed",
+    "sensitivity",
+    "time_to_target",
+]
