@@ -53,7 +53,7 @@ def greater(claim, larger, smaller, *, by=0.0, unit=""):
     difference = np.asarray(larger, float) - np.asarray(smaller, float)
     low, middle, high = mean_interval(difference)
     evidence = f"difference {middle:.3g}{unit}, {low:.3g} to {high:.3g} over {difference.size} seeds"
-    return Verdict(claim, _side((low, high), by, None), evidence)
+    return Verdict(claim, _decided(low > by, high <= by), evidence)  # what is equal everywhere is not greater
 
 
 def equal(claim, errors, *, within, unit=""):

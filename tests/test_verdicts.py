@@ -31,6 +31,7 @@ def test_greater_looks_at_pairs():
     assert verdicts.greater("more", noise + np.array([1.0, 1.1, 0.9, 1.0]), noise).holds is True
     assert verdicts.greater("more", noise, noise + np.array([1.0, 1.1, 0.9, 1.0])).holds is False
     assert verdicts.greater("more", noise + np.array([1, -1, 1, -1]), noise).holds is None
+    assert verdicts.greater("more", noise, noise).holds is False
     assert verdicts.greater("more by 2", noise + np.array([1.0, 1.1, 0.9, 1.0]), noise, by=2).holds is False
 
 
