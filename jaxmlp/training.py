@@ -95,18 +95,26 @@ def make_train_step(loss_fn, optimizer):
     # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
     with jax.numpy_dtype_promotion("standard"):  # a mask of bools becomes numbers, and bools again inside
         numbers, structure = ravel_pytree(strong(parts))
-    return partial(_compiled_step(structure), numbers)
+    return partial(_call, _compiled_step(structure), numbers)
+
+
+def _call(compiled_step, numbers, state, batch):
+    """The key goes in but does not come out: to return a typed key costs microseconds, and it never changes."""
+    params, opt_state, key, step = state
+    params, opt_state, step, metrics = compiled_step(params, opt_state, step, key, numbers, batch)
+    return TrainState(params, opt_state, key, step), metrics
 
 
 @lru_cache(maxsize=256)
 def _compiled_step(structure):
     """One jitted step for all losses and optimizers that differ in numbers only: equal structures find the same one."""
 
-    @partial(jax.jit, donate_argnums=1)
-    def step(numbers, state, batch):
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def step(params, opt_state, step, key, numbers, batch):
         with jax.numpy_dtype_promotion("standard"):
             loss_fn, optimizer = structure(numbers)
-        return train_step(loss_fn, optimizer, state, batch)
+        state, metrics = train_step(loss_fn, optimizer, TrainState(params, opt_state, key, step), batch)
+        return state.params, state.opt_state, state.step, metrics
 
     return step
 
