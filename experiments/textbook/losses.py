@@ -1,0 +1,185 @@
+"""How hard does a loss punish a confident mistake?
+
+A network for digits (64-32-10, ReLU) is first trained on wrong labels, each a class too far, until it is sure of them.
+Then the labels are put right, and it goes on under cross-entropy or under the squared error of its probabilities, by
+SGD in batches of 64, each loss at the best of its learning rates. Fresh networks do the same, for comparison.
+On a mistake cross-entropy's error signal is about 1, however sure the network is; that of the squared error goes to 0
+with the probability of the true class (Golik et al. 2013, "Cross-entropy vs. squared error training").
+
+Beside it the other losses of the course: the summed squared error is the mean one with a rate n times larger (diabetes,
+linear, full batches), and gradient descent on clustering's distance sum leads each centre to the mean of its points
+(iris, three centres).
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+SIZES = (64, 32, 10)
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+EARLY = 3  # epochs after which recoveries are compared
+CENTRES = 3
+
+
+def squared_error(logits, labels):
+    """The squared error of the probabilities, summed over the classes."""
+    classes = logits.shape[-1]
+    return jaxmlp.mse(jax.nn.softmax(logits), jax.nn.one_hot(labels, classes)) * classes
+
+
+LOSSES = {"cross-entropy": jaxmlp.cross_entropy, "squared error": squared_error}
+STARTS = ("sure and wrong", "fresh")
+
+
+def run(seeds=20, epochs=12, rates=RATES):
+    data = jaxmlp.load("digits")
+    fresh = [jaxmlp.init(jax.random.key(seed), SIZES) for seed in range(seeds)]
+    wrong = [train(params, jaxmlp.cross_entropy, 0.3, shifted(data), epochs).params for params in fresh]
+    curves = {
+        (start, name): recovery(networks, loss, data, epochs, rates)
+        for start, networks in zip(STARTS, (wrong, fresh), strict=True)
+        for name, loss in LOSSES.items()
+    }
+    doubt, signals = mistakes(wrong, data.train)
+    numbers = {
+        "validation accuracy by epochs done, mean over seeds": {
+            f"{start}, {name}": curve.mean(axis=0).round(4) for (start, name), curve in curves.items()
+        },
+        "error signal on the mistakes, mean": {name: values.mean() for name, values in signals.items()},
+        "probability of the true class at the start, median": doubt,
+    }
+    judged = [*judge(curves, signals), *judge_the_others(seeds)]
+    return Finding(judged, numbers, {"losses": figure(curves, doubt)})
+
+
+def judge(curves, signals):
+    wrong, fresh = ([curves[start, name][:, EARLY] for name in LOSSES] for start in STARTS)
+    decades = np.log10(signals["cross-entropy"] / signals["squared error"])
+    claims = (
+        f"sure and wrong, a network recovers faster under cross-entropy (accuracy after {EARLY} epochs)",
+        "cross-entropy's lead is larger there than from a fresh start",
+        "its error signal on such mistakes is at least ten times that of the squared error",
+    )
+    return [
+        verdicts.greater(claims[0], *wrong),
+        verdicts.greater(claims[1], wrong[0] - wrong[1], fresh[0] - fresh[1]),
+        verdicts.mean(claims[2], decades, at_least=1, unit=" decades"),
+    ]
+
+
+def judge_the_others(seeds):
+    sums = "the summed squared error trains as the mean one does at a rate n times larger"
+    means = "descent on the distance sum ends with every centre at the mean of its points"
+    return [
+        verdicts.equal(sums, [sum_against_mean(seed) for seed in range(seeds)], within=1e-4),
+        verdicts.equal(means, [centres_from_means(seed) for seed in range(seeds)], within=1e-3),
+    ]
+
+
+def shifted(data):
+    """The data with wrong labels: each the next class."""
+    return jax.tree.map(lambda array: (array + 1) % 10 if array.ndim == 1 else array, data)
+
+
+def train(params, loss, rate, data, epochs):
+    learner = jaxmlp.classifier(SIZES, optimizer=jaxmlp.sgd(rate), loss=loss)
+    learner = learner._replace(init=Partial(given, params))
+    return jaxmlp.fit(jax.random.key(0), learner, data, epochs=epochs)
+
+
+def given(params, key):
+    """An initialiser that starts from parameters at hand."""
+    return params
+
+
+def recovery(networks, loss, data, epochs, rates):
+    """Validation accuracy, seeds by epochs done, at the rate that is best on average after `EARLY` epochs."""
+    start = [
+        jaxmlp.accuracy(jaxmlp.apply(params, data.validation.inputs), data.validation.targets) for params in networks
+    ]
+    runs = [[train(params, loss, rate, data, epochs) for params in networks] for rate in rates]
+    later = np.array([[one.history["validation_accuracy"] for one in row] for row in runs], float)
+    best = np.nan_to_num(later[:, :, EARLY - 1]).mean(axis=1).argmax()
+    return np.column_stack([start, later[best]])
+
+
+def mistakes(networks, batch):
+    """The median probability of the true class; and each loss's mean error signal on the mistakes, (seeds,)."""
+    logits = jnp.stack([jaxmlp.apply(params, batch.inputs) for params in networks])
+    doubt = np.median(jnp.take_along_axis(jax.nn.softmax(logits), batch.targets[None, :, None], axis=-1))
+    wrong = jnp.argmax(logits, axis=-1) != batch.targets[None]
+
+    def signal(loss):
+        each = jax.vmap(jax.vmap(jax.grad(loss)), (0, None))(logits, batch.targets)
+        return np.asarray(jnp.mean(jnp.linalg.norm(each, axis=-1), axis=1, where=wrong), float)
+
+    return float(doubt), {name: signal(loss) for name, loss in LOSSES.items()}
+
+
+def descend(loss_fn, rate, params, batch, steps):
+    optimizer = jaxmlp.gd(rate)
+    train_step = jaxmlp.make_train_step(loss_fn, optimizer)
+    state = jaxmlp.init_state(params, optimizer, jax.random.key(0))
+    for _ in range(steps):
+        state, _ = train_step(state, batch)
+    return state.params
+
+
+def sum_against_mean(seed, rate=0.03, steps=100):
+    """The largest difference of the weights that the two losses lead to."""
+    batch = jaxmlp.load("diabetes").train
+    start = jaxmlp.init(jax.random.key(seed), (10, 1))
+
+    def weights(loss, rate):
+        learner = jaxmlp.regressor((10, 1), optimizer=jaxmlp.gd(rate), loss=loss)
+        return descend(learner.loss, rate, start, batch, steps)[0]["w"]
+
+    return np.abs(weights(jaxmlp.mse, rate) - weights(jaxmlp.sse, rate / len(batch.inputs))).max()
+
+
+def centres_from_means(seed, rate=0.5, steps=300):
+    """The largest distance of a centre from the mean of its points."""
+    batch = jaxmlp.load("iris").train
+    start = jax.random.choice(jax.random.key(seed), batch.inputs, (CENTRES,), replace=False)
+    points, centres = np.asarray(batch.inputs), np.asarray(descend(distance_sum, rate, start, batch, steps))
+    nearest = np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(axis=1)
+    return max(np.linalg.norm(points[nearest == k].mean(axis=0) - centres[k]) for k in set(nearest))
+
+
+def distance_sum(centres, batch, key):
+    return jaxmlp.inertia(batch.inputs, centres) / len(batch.inputs)
+
+
+def figure(curves, doubt):
+    p = np.linspace(1e-3, 1, 400)
+    # All that p leaves is given to one wrong class; the signal is the gradient by the true class's logit.
+    shapes = {"cross-entropy": (-np.log(p), 1 - p), "squared error": (2 * (1 - p) ** 2, 4 * p * (1 - p) ** 2)}
+    with plt.rc_context(LOOK):
+        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4), width_ratios=(1, 1, 1.35))
+        for place, (name, (loss, signal)) in enumerate(shapes.items()):
+            style = {"color": COLOURS[place], "linestyle": STYLES[place], "linewidth": 2}
+            left.plot(p, loss, label=name, **style)
+            middle.plot(p, signal, label=name, **style)
+            for start, marker in zip(STARTS, "os", strict=True):
+                curve = curves[start, name]
+                style |= {"marker": marker, "markersize": 6, "alpha": 1 if start == STARTS[0] else 0.45}
+                right.plot(range(curve.shape[1]), curve.mean(axis=0), label=f"{name}, {start}", **style)
+        left.set(xlabel="probability of the true class", ylabel="loss of one example [nats; squares]", ylim=(0, 6))
+        left.set_title("The loss of one example", loc="left", fontsize=12)
+        left.legend()
+        middle.annotate(
+            f"sure and wrong:\nthe median is {doubt:.4f}", (doubt, 0), (0.16, 0.06), arrowprops={"arrowstyle": "->"}
+        )
+        middle.set(xlabel="probability of the true class", ylabel="|gradient by the true class's logit|")
+        middle.set_title("Its error signal", loc="left", fontsize=12)
+        right.set(xlabel="epochs with the right labels", ylabel="validation accuracy", ylim=(0, 1))
+        right.set_title("Recovery from wrong labels, mean over seeds", loc="left", fontsize=12)
+        right.legend(loc="lower right")
+    return drawing
