@@ -1,0 +1,196 @@
+"""Is one better than the other, and how sure is that? In plain words, from runs on common seeds.
+
+better         the paired test, corrected for the number of pairs (Holm), and the interval agree
+no difference  the results are identical, or the interval lies within a fifth of the spread over seeds
+cannot tell    neither: more seeds would be needed, and about how many
+"""
+
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.optimizers.summary import oriented, ranked
+from jaxmlp import statistics
+
+LEVEL = 0.05
+# Cohen 1988: a fifth of a standard deviation is a small effect; within it two optimizers are as good as each other.
+NEGLIGIBLE = 0.2
+BETTER, SAME, UNKNOWN = "better", "no difference", "cannot tell"
+
+# Choi et al. 2019, "On Empirical Comparisons of Optimizers": each is the other with some of its numbers fixed.
+INCLUSIONS = (
+    ("gd", "momentum"),
+    ("momentum", "rmsprop"),
+    ("momentum", "adam"),
+    ("gd", "nesterov"),
+    ("nesterov", "nadam"),
+)
+
+
+class Pair(NamedTuple):
+    """Two optimizers on a problem, `first` having the better mean. Differences count in its favour."""
+
+    problem: str
+    first: str
+    second: str
+    verdict: str
+    difference: Any
+    p_value: float
+    effect_size: float
+    probability: Any
+    wins: int
+    ties: int
+    losses: int
+    more_seeds: float
+
+
+def pairs(comparison):
+    """Every pair of optimizers on every problem, a list of `Pair`; Holm's correction is over the pairs of a problem."""
+    found = []
+    for problem in comparison.problems:
+        outcomes = comparison.of(problem)
+        scores = {name: oriented(problem, comparison.protocol, outcomes[name]) for name in ranked(comparison, problem)}
+        couples = list(itertools.combinations(scores, 2))
+        tests = [statistics.paired(scores[first], scores[second]) for first, second in couples]
+        corrected = statistics.holm([test.p_value for test in tests]) if tests else []
+        for (first, second), test, p_value in zip(couples, tests, corrected, strict=True):
+            test = test._replace(p_value=float(p_value))
+            found.append(_pair(problem.name, (first, scores[first]), (second, scores[second]), test))
+    return found
+
+
+def _pair(problem, first, second, test):
+    (name, scores), (other, others) = first, second
+    verdict = judged(scores, others, test.difference, test.p_value)
+    more = max(statistics.seeds_needed(scores - others) - len(scores), 1.0) if verdict == UNKNOWN else math.nan
+    return Pair(
+        problem=problem,
+        first=name,
+        second=other,
+        verdict=verdict,
+        difference=test.difference,
+        p_value=test.p_value,
+        effect_size=test.effect_size,
+        probability=statistics.probability_of_improvement(scores, others),
+        wins=test.wins,
+        ties=test.ties,
+        losses=test.losses,
+        more_seeds=more,
+    )
+
+
+def judged(first, second, difference, p_value):
+    """The verdict on two arrays of scores, given their paired difference and its corrected p-value."""
+    if np.array_equal(first, second):
+        return SAME
+    if p_value < LEVEL and difference.low > 0:
+        return BETTER
+    spread = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
+    near = max(abs(difference.low), abs(difference.high)) < NEGLIGIBLE * spread
+    return SAME if near else UNKNOWN
+
+
+def in_words(pair, problem, protocol):
+    """A pair as a sentence."""
+    amount, of_many = amounts(problem, protocol)
+    gap = pair.difference
+    size = f"{amount(gap.estimate)}, 95 % interval {amount(gap.low)} to {amount(gap.high)}{of_many}"
+    seeds = pair.wins + pair.ties + pair.losses
+    if pair.verdict == BETTER:
+        p = f"p = {pair.p_value:.2g}" if pair.p_value >= 1e-4 else "p < 0.0001"
+        how = "is faster than" if protocol.score == "time" else "is better than"
+        return f"{pair.first} {how} {pair.second}: by {size}; {p} after Holm; ahead on {pair.wins} of {seeds} seeds."
+    if pair.verdict == SAME:
+        why = "identical on every seed" if pair.ties == seeds else f"difference {size}"
+        return f"{pair.first} and {pair.second}: no difference ({why})."
+    needed = f"about {pair.more_seeds:,.0f} more seeds would settle the order" if np.isfinite(pair.more_seeds) else ""
+    needed = needed or "no number of seeds in reach would settle the order"
+    return f"{pair.first} and {pair.second}: cannot tell (difference {size}); {needed}."
+
+
+def amounts(problem, protocol):
+    """How a difference is written: a function of a number, and its unit."""
+    if protocol.score == "time":
+        return (lambda value: f"{value:+.3g}"), " targets an epoch"
+    if problem.metric == "accuracy":
+        return (lambda value: f"{100 * value:+.2f}"), " percentage points"
+    return (lambda value: f"{value:+.3g}"), f" in {problem.metric}"
+
+
+def verdicts(comparison, every):
+    """A sentence or a few for each problem, of its pairs: who leads, whom that beats, and where seeds cannot tell."""
+    return {problem.name: _verdict(comparison, problem, every) for problem in comparison.problems}
+
+
+def _verdict(comparison, problem, every):
+    order = ranked(comparison, problem)
+    if not order:
+        return "No optimizer finished: there is nothing to compare."
+    reached = [np.isfinite(outcome.fresh["time"]).any() for outcome in comparison.of(problem).values()]
+    target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.target:g}."
+    mine = [pair for pair in every if pair.problem == problem.name and pair.first == order[0]]
+    told = {word: [pair.second for pair in mine if pair.verdict == word] for word in (BETTER, SAME, UNKNOWN)}
+    parts = []
+    if told[BETTER]:
+        parts.append(f"is {'faster' if comparison.protocol.score == 'time' else 'better'} than {_listed(told[BETTER])}")
+    if told[SAME]:
+        parts.append(f"shows no difference to {_listed(told[SAME])}")
+    if told[UNKNOWN]:
+        more = np.nanmax([pair.more_seeds for pair in mine if pair.verdict == UNKNOWN])
+        seeds = f"about {more:,.0f} more seeds would settle it" if np.isfinite(more) else "more seeds would hardly help"
+        parts.append(f"cannot be told from {_listed(told[UNKNOWN])} ({seeds})")
+    ending = f"{order[0]} has the best mean" + (f"; it {'; it '.join(parts)}" if parts else "")
+    return f"{ending}.{target}"
+
+
+def _listed(names):
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def inclusions(comparison, every):
+    """A DataFrame: where an optimizer and a more general one were both run, whether the general one lost.
+
+    Well tuned it must not, for it could have been the other: a loss speaks against the tuning, not for the optimizer.
+    """
+    names = {one.family: one.name for one in comparison.contestants if one.family is not None and one.rate is None}
+    table = {(pair.problem, pair.first, pair.second): pair for pair in every}
+    rows = []
+    for problem in comparison.problems:
+        for special, general in INCLUSIONS:
+            ahead = table.get((problem.name, names.get(special), names.get(general)))
+            behind = table.get((problem.name, names.get(general), names.get(special)))
+            if ahead or behind:
+                lost = ahead is not None and ahead.verdict == BETTER
+                rows.append({"problem": problem.name, "special": special, "general": general, "holds": not lost})
+    return pd.DataFrame(rows, columns=["problem", "special", "general", "holds"])
+
+
+def inclusion_lines(comparison, every):
+    """Choi et al.'s check in sentences."""
+    lines = []
+    table = inclusions(comparison, every)
+    for special, general in INCLUSIONS:
+        rows = table[(table["special"] == special) & (table["general"] == general)]
+        if rows.empty:
+            continue
+        lost = rows["problem"][~rows["holds"].astype(bool)].tolist()
+        verdict = "holds" if not lost else f"is violated on {_listed(lost)}"
+        lines.append(f"{special} ⊆ {general} {verdict} ({len(rows)} {'problem' if len(rows) == 1 else 'problems'}).")
+    if lines and comparison.protocol.tune == "learning_rate":
+        lines.append("Only learning rates were tuned: a violation says that the other hyperparameters need it too.")
+    return lines
+
+
+def pairs_table(every):
+    """The pairs as a DataFrame, intervals spread over columns."""
+    rows = []
+    for pair in every:
+        row = pair._asdict()
+        for name in ("difference", "probability"):
+            interval = row.pop(name)
+            row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
