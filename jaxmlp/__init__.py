@@ -1,6 +1,6 @@
 """Multi-layer perceptrons in JAX: pure functions, many trainings at once. Importing this changes no configuration."""
 
-from jaxmlp import diagnostics
+from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
 from jaxmlp.data import Batch, Data, load, scaled, split
 from jaxmlp.dropout import dropout, dropout_mask
@@ -126,6 +126,7 @@ __all__ = [
     "softplus",
     "split",
     "sse",
+    "statistics",
     "step",
     "step_schedule",
     "successive_halving",

@@ -99,28 +99,29 @@ def sensitivity(rates, scores, *, tolerance, mode="max"):
     function = "sensitivity"
     tolerance = float(check_non_negative(function, "tolerance", tolerance))
     check_choice(function, "mode", mode, ("max", "min"))
+    rates = real_array(function, "rates", rates)
     places, means = _curve(function, rates, scores, mode)
     best = int(means.argmax())
     inside = means >= means[best] - tolerance
     right = _end(places, means, inside, best, 1, tolerance)
     left = _end(places, means, inside, best, -1, tolerance)
     is_open = bool(left <= places[0] or right >= places[-1])
-    return Sensitivity(float(np.ravel(rates)[best]), float(10**left), float(10**right), float(right - left), is_open)
+    return Sensitivity(float(rates[best]), float(10**left), float(10**right), float(right - left), is_open)
 
 
 def _curve(function, rates, scores, mode):
     """log10 of the rates, and the mean scores, higher better, -inf where diverged."""
-    rates, scores = real_array(function, "rates", rates), real_array(function, "scores", scores)
-    increasing = rates.ndim == 1 and len(rates) >= 2 and np.isfinite(rates).all() and rates[0] > 0
-    increasing = increasing and (np.diff(rates) > 0).all()
+    scores = real_array(function, "scores", scores)
+    shaped = rates.ndim == 1 and rates.size >= 2
+    increasing = shaped and np.isfinite(rates).all() and rates[0] > 0 and (np.diff(rates) > 0).all()
     require(increasing, function, "rates", "be two or more, above 0 and increasing", rates.tolist())
     fits = scores.ndim in (1, 2) and scores.shape[0] == len(rates) and scores.size > 0
     require(fits, function, "scores", f"be of shape ({len(rates)},) or ({len(rates)}, runs)", scores.shape)
     scores = scores.reshape(len(rates), -1)
-    usable = np.isfinite(scores).all(axis=1)
+    usable = np.all(np.isfinite(scores), axis=1, keepdims=True)
     require(usable.any(), function, "scores", "be finite at one rate at least", scores.tolist())
-    means = np.where(usable[:, None], scores, 0.0).mean(axis=1)
-    return np.log10(rates), np.where(usable, means if mode == "max" else -means, -np.inf)
+    means = np.where(usable, scores, 0.0).mean(axis=1)
+    return np.log10(rates), np.where(usable[:, 0], means if mode == "max" else -means, -np.inf)
 
 
 def _end(places, means, inside, best, direction, tolerance):

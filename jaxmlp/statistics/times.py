@@ -1,5 +1,7 @@
 """How long until a target is reached, where some runs never get there."""
 
+import warnings
+
 import numpy as np
 
 from jaxmlp.checks import check_choice, check_scalar, require
@@ -107,10 +109,15 @@ def _own_limits(stats, times, limits, outside):
     reached = times <= limits
     data = stats.CensoredData(uncensored=times[reached], right=limits[~reached])
     curve = stats.ecdf(data).sf
-    band = curve.confidence_interval(1 - 2 * outside, method="log-log")
-    return Interval(*(_first_below_half(part) for part in (curve, band.low, band.high)))
+    with warnings.catch_warnings():
+        # Where no run has got there yet, or every one has, the band is not defined.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        band = curve.confidence_interval(1 - 2 * outside, method="log-log")
+    half = curve.probabilities <= 0.5
+    ever = (half, half | (band.low.probabilities <= 0.5), band.high.probabilities <= 0.5)
+    estimate, low, high = (_first(curve.quantiles, below) for below in ever)
+    return Interval(estimate, min(low, float(limits.max())), high)
 
 
-def _first_below_half(curve):
-    below = curve.probabilities <= 0.5
-    return float(curve.quantiles[below.argmax()]) if below.any() else np.inf
+def _first(times, below):
+    return float(times[below.argmax()]) if below.any() else np.inf
