@@ -1,0 +1,128 @@
+"""How wide must a hidden layer be to learn XOR?
+
+A hidden layer of 1 to 16 units, ReLU and tanh, on the four examples of XOR, 100 seeds each, by Adam on the
+cross-entropy. Solved: all four right after the last epoch. The course: a perceptron cannot do XOR, a layer of them can
+by combining lines, and two lines are enough (Rumelhart, Hinton & Williams 1986). They are enough to draw it; whether
+training finds them is what is measured.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+from scipy import stats
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK
+
+WIDTHS = (1, 2, 3, 4, 8, 16)
+LEARNING_RATE = 0.05
+ACTIVATIONS = ("ReLU", "tanh")
+
+
+def run(seeds=100, epochs=500, widths=WIDTHS):
+    data = jaxmlp.load("xor")
+    recipes = {f"{width} units": recipe(width) for width in widths}
+    study = jaxmlp.train_many(recipes, data, seeds=seeds, epochs=epochs, is_tanh=[0, 1], progress=False)
+    table = study.table()
+    right = table["test_accuracy"] == 1
+    solved = {
+        (name, width): right[(table["recipe"] == f"{width} units") & (table["is_tanh"] == which)]
+        for which, name in enumerate(ACTIVATIONS)
+        for width in widths
+    }
+    shown = {
+        "two tanh units that learned it": solved["tanh", 2][solved["tanh", 2]].index,
+        "two ReLU units that did not": solved["ReLU", 2][~solved["ReLU", 2]].index,
+    }
+    return Finding(
+        judge(solved, max(widths)),
+        {"seeds": seeds, "solved": {f"{width} {name}": int(won.sum()) for (name, width), won in solved.items()}},
+        {"xor": draw(solved, {title: study.params(trials[0]) for title, trials in shown.items() if len(trials)})},
+    )
+
+
+def recipe(width):
+    def make(is_tanh):
+        return jaxmlp.classifier(
+            (2, width, 1), optimizer=jaxmlp.adam(LEARNING_RATE), activation=Partial(either, is_tanh)
+        )
+
+    return make
+
+
+def either(is_tanh, z):
+    """ReLU or tanh by a number, so that both train in one compiled program."""
+    return jnp.where(is_tanh > 0, jaxmlp.tanh(z), jaxmlp.relu(z))
+
+
+def judge(solved, widest):
+    most = [
+        verdicts.share(f"two {name} units learn XOR on most seeds", solved[name, 2], at_least=0.5)
+        for name in ACTIVATIONS
+    ]
+    either_won = solved["ReLU", 1].to_numpy() | solved["tanh", 1].to_numpy()
+    return [
+        verdicts.share("one hidden unit never learns XOR", either_won, at_most=0.1),
+        *most,
+        verdicts.share(f"{widest} ReLU units learn it on nearly every seed", solved["ReLU", widest], at_least=0.9),
+        verdicts.greater(
+            f"{widest} ReLU units learn it more often than two", solved["ReLU", widest], solved["ReLU", 2]
+        ),
+    ]
+
+
+def draw(solved, params):
+    with plt.rc_context(LOOK):
+        figure, axes = plt.subplots(1, 3, figsize=(12, 3.9), width_ratios=(1.35, 1, 1))
+        for place, name in enumerate(ACTIVATIONS):
+            draw_shares(axes[0], name, {width: won for (which, width), won in solved.items() if which == name}, place)
+        for axis, (title, one) in zip(axes[1:], params.items(), strict=False):
+            draw_lines(axis, one, jaxmlp.tanh if "tanh" in title else jaxmlp.relu)
+            axis.set_title(title, fontsize=12)
+        for axis in axes[1 + len(params) :]:
+            axis.set_visible(False)
+    return figure
+
+
+def draw_shares(axis, name, solved, place):
+    places = np.arange(len(solved)) + 0.38 * (place - 0.5)
+    shares = np.array([100 * won.mean() for won in solved.values()])
+    intervals = [stats.binomtest(int(w.sum()), w.size).proportion_ci(0.95, "wilson") for w in solved.values()]
+    low, high = (100 * np.array([getattr(interval, side) for interval in intervals]) for side in ("low", "high"))
+    axis.bar(
+        places, shares, color=COLOURS[4 * place], width=0.36, hatch="//" if place else "", edgecolor="white", label=name
+    )
+    axis.errorbar(places, shares, (shares - low, high - shares), fmt="none", color="black", capsize=3)
+    axis.set_xticks(range(len(solved)), [str(width) for width in solved])
+    axis.set(xlabel="hidden units", ylabel="seeds that learn XOR (%)", ylim=(0, 103))
+    axis.set_title("how often training finds it, with 95 % intervals", fontsize=12)
+    axis.grid(axis="x", visible=False)
+    axis.legend(loc="upper left")
+
+
+def draw_lines(axis, params, activation):
+    """What the network answers over the plane, and the line of each hidden unit, where its weighted sum is 0."""
+    side = np.linspace(-0.5, 1.5, 161, dtype=np.float32)
+    plane = jnp.asarray(np.stack(np.meshgrid(side, side), -1))
+    axis.contourf(
+        side,
+        side,
+        jax.nn.sigmoid(jaxmlp.apply(params, plane, activation))[..., 0],
+        20,
+        cmap="RdBu_r",
+        vmin=-0.5,
+        vmax=1.5,
+    )
+    w, b = np.asarray(params[0]["w"]), np.asarray(params[0]["b"])
+    for unit, style in enumerate(("-", "--")):
+        axis.contour(side, side, plane @ w[:, unit] + b[unit], [0], colors="black", linestyles=[style], linewidths=2)
+    data = jaxmlp.load("xor").train
+    for point, label in zip(np.asarray(data.inputs), np.asarray(data.targets), strict=True):
+        axis.scatter(*point, s=190, marker="os"[label], color=COLOURS[label], edgecolor="white", zorder=3)
+        axis.text(*point, f"{label}", color="white", weight="bold", ha="center", va="center_baseline", zorder=4)
+    axis.set(xticks=(0, 1), yticks=(0, 1), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    axis.grid(visible=False)
