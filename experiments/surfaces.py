@@ -27,7 +27,7 @@ def valley(w, condition=100.0, angle=0.5):
     return (along**2 / condition + across**2) / 2
 
 
-def along_and_across(w, angle=0.5):
+def along_and_across(w, angle):
     """The coordinates of points (..., 2) in the valley: along its floor, and across."""
     x, y = w[..., 0], w[..., 1]
     return jnp.cos(angle) * x + jnp.sin(angle) * y, jnp.cos(angle) * y - jnp.sin(angle) * x

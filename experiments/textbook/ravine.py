@@ -37,7 +37,7 @@ METHODS = {
 
 
 def run(seeds=50, steps=2500):
-    drawn = np.random.default_rng(0).uniform(*np.array([EDGE, INSIDE]).T, (seeds, 2))
+    drawn = np.random.default_rng(0).uniform((EDGE[0], INSIDE[0]), (EDGE[1], INSIDE[1]), (seeds, 2))
     rates = np.concatenate([drawn, np.tile(RATES, (seeds, 1))], axis=1).astype(np.float32)
     swings, arrivals = {}, {}
     for name, make in METHODS.items():
@@ -118,7 +118,7 @@ def draw(swing, steps=60):
                 RATES, swing[name], color=COLOURS[place], linestyle=STYLES[place], linewidth=2, label=name
             )
         panels["2"].set_xlabel("distance to go along the floor")
-        panels["swing"].set(yscale="log", xlabel="gradient descent's learning rate × curvature across")
+        panels["swing"].set(yscale="log", xlabel="gradient descent's learning rate times the curvature across")
         panels["swing"].set_ylabel("swing (way across / distance at the start)")
         panels["swing"].set_title("How much each swings", loc="left", fontsize=12)
         panels["swing"].legend(loc="upper left")
