@@ -1,0 +1,138 @@
+"""Why activations: what is a deep network without them?
+
+Networks for moons (700 training points, noise 0.15, hidden layers of 16 units) of one, three and six layers are trained
+with and without an activation by Adam at 0.02, 300 steps on all rows. Without one, a layer's output is linear in its
+input, so the product of all weights is a matrix that answers alike, whatever the depth; nor can its loss be less than
+logistic regression's, whose minimum scikit-learn finds. With ReLU between the layers neither is true.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+DEPTHS = (1, 3, 6)
+WIDTH = 16
+WITHOUT, WITH = "without activation", "with ReLU"
+ACTIVATIONS = {WITHOUT: jaxmlp.linear, WITH: jaxmlp.relu}
+
+
+def run(seeds=20, steps=300, depths=DEPTHS):
+    data = jaxmlp.load("moons", noise=0.15)
+    trained = {
+        (name, depth): [train(seed, data.train, depth, activation, steps) for seed in range(seeds)]
+        for name, activation in ACTIVATIONS.items()
+        for depth in depths
+    }
+    accuracies = {case: scores(case, networks, data.test, jaxmlp.accuracy) for case, networks in trained.items()}
+    losses = {case: scores(case, networks, data.train, jaxmlp.cross_entropy) for case, networks in trained.items()}
+    differences = {
+        case: np.array([from_one_matrix(params, data.test.inputs, ACTIVATIONS[case[0]]) for params in networks])
+        for case, networks in trained.items()
+    }
+    floor = logistic_regression(data.train)
+    numbers = {
+        "test accuracy, mean": {
+            f"{name}, depth {depth}": values.mean() for (name, depth), values in accuracies.items()
+        },
+        "training loss, mean": {f"{name}, depth {depth}": values.mean() for (name, depth), values in losses.items()},
+        "largest difference from one matrix, relative": {
+            f"{name}, depth {depth}": values.max() for (name, depth), values in differences.items()
+        },
+        "training loss of logistic regression": floor,
+    }
+    judged = judge(max(depths), accuracies, losses, differences, floor)
+    return Finding(judged, numbers, {"activations": figure(data.train, trained, accuracies)})
+
+
+def judge(deepest, accuracies, losses, differences, floor):
+    one = np.max([values for (name, _), values in differences.items() if name == WITHOUT], axis=0)
+    below = np.min([values for (name, _), values in losses.items() if name == WITHOUT], axis=0) < floor - 1e-5
+    return [
+        verdicts.equal("without activation one matrix answers alike, at any depth (relative)", one, within=1e-4),
+        verdicts.share("without activation no depth gets below the loss of logistic regression", below, at_most=0.2),
+        verdicts.mean(
+            f"with ReLU between {deepest} layers one matrix answers otherwise (relative difference)",
+            differences[WITH, deepest],
+            at_least=0.1,
+        ),
+        verdicts.greater(
+            f"with ReLU {deepest} layers classify better, by at least 5 points of test accuracy",
+            accuracies[WITH, deepest],
+            accuracies[WITHOUT, deepest],
+            by=0.05,
+        ),
+    ]
+
+
+def train(seed, batch, depth, activation, steps):
+    sizes = (2, *[WIDTH] * (depth - 1), 2)
+    optimizer = jaxmlp.adam(0.02)
+    learner = jaxmlp.classifier(sizes, optimizer=optimizer, activation=activation, weight_init="glorot_normal")
+    train_step = jaxmlp.make_train_step(learner.loss, optimizer)
+    state = jaxmlp.init_state(learner.init(jax.random.key(seed)), optimizer, jax.random.key(0))
+    for _ in range(steps):
+        state, _ = train_step(state, batch)
+    return state.params
+
+
+def scores(case, networks, batch, score):
+    outputs = [jaxmlp.apply(params, batch.inputs, ACTIVATIONS[case[0]]) for params in networks]
+    return np.array([score(logits, batch.targets) for logits in outputs], float)
+
+
+def from_one_matrix(params, inputs, activation):
+    """How far the network is from the product of its weights: the largest difference over the largest output."""
+    w, b = jnp.eye(2), jnp.zeros(2)
+    for layer in params:
+        w, b = w @ layer["w"], b @ layer["w"] + layer["b"]
+    outputs = jaxmlp.apply(params, inputs, activation)
+    return float(jnp.max(jnp.abs(outputs - (inputs @ w + b[None]))) / jnp.max(jnp.abs(outputs)))
+
+
+def logistic_regression(batch):
+    """The least training loss of one layer."""
+    inputs, labels = np.asarray(batch.inputs, float), np.asarray(batch.targets)
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(inputs, labels)
+    return -np.mean(np.log(model.predict_proba(inputs)[np.arange(len(labels)), labels]))
+
+
+def figure(batch, trained, accuracies):
+    deepest = max(depth for _, depth in trained)
+    shown = ((WITHOUT, min(depth for _, depth in trained)), (WITHOUT, deepest), (WITH, deepest))
+    with plt.rc_context(LOOK):
+        drawing, axes = plt.subplots(1, 4, figsize=(14, 3.9), width_ratios=(1, 1, 1, 1.1))
+        for axis, case in zip(axes, shown, strict=False):
+            draw_regions(axis, batch, trained[case][0], ACTIVATIONS[case[0]])
+            axis.set_title(f"{case[1]} layer{'s' * (case[1] > 1)} {case[0]}", loc="left", fontsize=12)
+        axes[0].set_ylabel("second input [standard deviations]")
+        for place, name in enumerate(ACTIVATIONS):
+            depths = [depth for other, depth in accuracies if other == name]
+            means = [100 * accuracies[name, depth].mean() for depth in depths]
+            style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
+            axes[3].plot(depths, means, label=name, **style)
+        axes[3].set(
+            xlabel="layers", ylabel="test accuracy [%]", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101)
+        )
+        axes[3].set_title(f"mean of {len(trained[shown[0]])} seeds", loc="left", fontsize=12)
+        axes[3].legend(loc="center right")
+    return drawing
+
+
+def draw_regions(axis, batch, params, activation):
+    x, y = np.meshgrid(np.linspace(-2.5, 2.5, 200), np.linspace(-2.5, 2.5, 200))
+    logits = jaxmlp.apply(params, jnp.asarray(np.stack([x, y], axis=-1), jnp.float32), activation)
+    side = np.asarray(logits[..., 1] - logits[..., 0])
+    axis.contourf(x, y, side, levels=[-np.inf, 0, np.inf], colors=[COLOURS[0], COLOURS[4]], alpha=0.25)
+    axis.contour(x, y, side, levels=[0], colors="black", linewidths=1.5)
+    for label, (colour, marker) in enumerate(zip((COLOURS[0], COLOURS[1]), "ox", strict=True)):
+        rows = np.asarray(batch.inputs)[np.asarray(batch.targets) == label]
+        axis.plot(*rows.T, marker, color=colour, markersize=3, alpha=0.5)
+    axis.set(xlabel="first input [standard deviations]", aspect="equal")
+    axis.grid(visible=False)
