@@ -1,0 +1,174 @@
+"""Does L1 set useless weights to exactly zero, and L2 only shrink them?
+
+The course: L1 (the lasso) adds the weights' absolute sum to the loss and sets some of them to exactly zero, which suits
+many useless features; L2 (ridge) shrinks all without zeroing any, and shares among collinear features: L1 picks one.
+
+A seed is a linear regression of 120 rows and 20 features with noise of deviation 1: 4 useful (weights 1 and -1), 12
+useless, and two pairs of twins, correlated 0.95. Of the first pair only one counts (1.5 and 0), of the second both do
+(0.75 each). The loss is half the mean squared error plus strength times the penalty; both end where scikit-learn does.
+
+L1 works by the proximal step: after each step of gradient descent a weight moves towards zero by rate times strength,
+and stops there. The gradient of the absolute value by itself steps over zero for ever.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+from sklearn.linear_model import Lasso, Ridge
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK
+
+ROWS = 120
+LIKENESS = 0.95
+TRUTH = np.array([1, -1, 1, -1] + [0] * 12 + [1.5, 0] + [0.75, 0.75], np.float32)
+USEFUL, USELESS, ONE_COUNTS, BOTH_COUNT = slice(0, 4), slice(4, 16), slice(16, 18), slice(18, 20)
+STRENGTHS = np.logspace(-2.5, 0.5, 19, dtype=np.float32)
+CHOSEN = int(
+    np.argmin(np.abs(STRENGTHS - 0.2))
+)  # near sqrt(2 log(features) / rows), noise being 1: the theory's choice
+LEARNING_RATE = 0.2  # below 2 / curvature even at the largest strength
+L1, L2, GRADIENT = "L1", "L2", "L1 by its gradient"
+
+
+def run(seeds=30, steps=2000):
+    data = jax.jit(jax.vmap(regression))(jnp.arange(seeds))
+    paths = {name: np.asarray(train(name, data, steps)) for name in (L1, L2, GRADIENT)}
+    chosen = {name: path[:, CHOSEN] for name, path in paths.items()}
+    return Finding(
+        verdicts=[*judged_zeros(chosen), judged_shrinking(paths), *judged_twins(chosen), *judged_optima(data, chosen)],
+        numbers={
+            "strengths": STRENGTHS,
+            "mean path": {name: path.mean(axis=0) for name, path in paths.items()},
+            "share of exact zeros": {name: (path == 0).mean(axis=(0, 2)) for name, path in paths.items()},
+        },
+        figures={"penalties": draw(paths)},
+    )
+
+
+def judged_zeros(chosen):
+    zero = {name: weights == 0 for name, weights in chosen.items()}
+    useless, useful = zero[L1][:, USELESS].mean(axis=1), zero[L1][:, USEFUL].mean(axis=1)
+    return [
+        verdicts.mean("L1 sets most useless weights to exactly zero (share)", useless, at_least=0.8),
+        verdicts.mean("L1 sets no useful weight to zero (share)", useful, at_most=0.05),
+        verdicts.mean("L2 sets no weight to exactly zero (share)", zero[L2].mean(axis=1), at_most=0.0),
+        verdicts.mean("nor does L1 by its gradient (share)", zero[GRADIENT].mean(axis=1), at_most=0.0),
+    ]
+
+
+def judged_shrinking(paths):
+    """Every step of the path has a smaller norm than the one before."""
+    norms = np.linalg.norm(paths[L2], axis=2)
+    return verdicts.share("the stronger L2, the shorter the weights", (np.diff(norms) < 0).all(axis=1), at_least=0.85)
+
+
+def judged_twins(chosen):
+    lesser = "the lesser weight over the greater"
+    return [
+        verdicts.mean(f"twins share under L2 ({lesser})", evenness(chosen[L2], ONE_COUNTS), at_least=0.4),
+        verdicts.mean(f"where one counts, L1 picks one ({lesser})", evenness(chosen[L1], ONE_COUNTS), at_most=0.2),
+        verdicts.mean(f"where both count, L1 picks one ({lesser})", evenness(chosen[L1], BOTH_COUNT), at_most=0.2),
+    ]
+
+
+def evenness(weights, twins):
+    """0 where one twin has all the weight, 1 where they share it evenly."""
+    sizes = np.abs(weights[:, twins])
+    return sizes.min(axis=1) / np.maximum(sizes.max(axis=1), 1e-9)
+
+
+def judged_optima(data, chosen):
+    strength = float(STRENGTHS[CHOSEN])
+    models = {
+        L1: Lasso(alpha=strength, tol=1e-8, max_iter=100_000),
+        L2: Ridge(alpha=ROWS * strength),
+    }
+    rows = [
+        (np.asarray(x, float), np.asarray(y, float)) for x, y in zip(data.inputs, data.targets[..., 0], strict=True)
+    ]
+    return [
+        verdicts.equal(
+            f"{name} ends where scikit-learn's {type(model).__name__} does (weights)",
+            [np.max(np.abs(model.fit(x, y).coef_ - w)) for (x, y), w in zip(rows, chosen[name], strict=True)],
+            within=2e-3,
+        )
+        for name, model in models.items()
+    ]
+
+
+def regression(seed):
+    """The data of a seed, columns of mean 0."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    inputs = jax.random.normal(keys[0], (ROWS, len(TRUTH)))
+    for first in (ONE_COUNTS.start, BOTH_COUNT.start):
+        twin = LIKENESS * inputs[:, first] + np.sqrt(1 - LIKENESS**2) * inputs[:, first + 1]
+        inputs = inputs.at[:, first + 1].set(twin)
+    inputs -= inputs.mean(axis=0, keepdims=True)
+    return jaxmlp.Batch(inputs, inputs @ jnp.asarray(TRUTH)[:, None] + jax.random.normal(keys[1], (ROWS, 1)))
+
+
+def train(name, data, steps):
+    """Weights (seeds, strengths, features) of gradient descent under a penalty."""
+
+    def one(batch, strength):
+        def loss(params):
+            fit = jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets) / 2
+            penalty = {L1: 0.0, L2: jaxmlp.l2(params) / 2, GRADIENT: jaxmlp.l1(params)}[name]
+            return fit + strength * penalty
+
+        optimizer = jaxmlp.gd(LEARNING_RATE)
+        if name == L1:
+            optimizer = jaxmlp.projected(optimizer, Partial(shrink, LEARNING_RATE * strength))
+        params = [{"w": jnp.zeros((len(TRUTH), 1)), "b": jnp.zeros(1)}]
+
+        def step(carry, _):
+            params, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(params), state, params)
+            return (jaxmlp.apply_updates(params, updates), state), None
+
+        (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), length=steps)
+        return params[0]["w"][:, 0]
+
+    return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(data, STRENGTHS)
+
+
+def shrink(amount, params):
+    """The proximal step of L1 (soft thresholding): weights move towards zero, and stop there; biases stay."""
+    return [{**layer, "w": jnp.sign(layer["w"]) * jnp.maximum(jnp.abs(layer["w"]) - amount, 0.0)} for layer in params]
+
+
+def draw(paths):
+    """The mean weights of each group against the strength, and the share of exact zeros among the useless ones."""
+    kinds = {
+        "useful": (USEFUL, 0, "-"),
+        "twins, one counts": (ONE_COUNTS, 1, "--"),
+        "twins, both count": (BOTH_COUNT, 2, "-."),
+        "useless": (USELESS, 6, ":"),
+    }
+    with plt.rc_context(LOOK):
+        figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.9), width_ratios=(3, 3, 2.6))
+        for axes, name in zip(panels, (L1, L2), strict=False):
+            for kind, (columns, colour, style) in kinds.items():
+                lines = axes.plot(
+                    STRENGTHS, paths[name][0][:, columns], color=COLOURS[colour], linestyle=style, linewidth=1.8
+                )
+                lines[0].set_label(kind)
+            axes.axvline(STRENGTHS[CHOSEN], color="grey", linewidth=0.8)
+            axes.set(xscale="log", xlabel=f"strength of {name}", ylim=(-1.3, 1.8))
+            axes.set_title(f"Weights under {name}, one seed", loc="left", fontsize=12)
+        panels[0].set_ylabel("weight")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds))
+        for place, name in enumerate(paths):
+            share = (paths[name][:, :, USELESS] == 0).mean(axis=(0, 2))
+            panels[2].plot(
+                STRENGTHS, share, color=COLOURS[place], linestyle=("-", "--", ":")[place], linewidth=2, label=name
+            )
+        panels[2].set(xscale="log", xlabel="strength", ylabel="share exactly zero", ylim=(-0.03, 1.03))
+        panels[2].set_title("Useless weights at zero", loc="left", fontsize=12)
+        panels[2].legend(loc=(0.42, 0.3), handlelength=1.5)
+    return figure

@@ -1,0 +1,45 @@
+"""L1 and L2 as the course has them; each verdict turns with what it is about."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from experiments.textbook import penalties
+
+SMALL = {"seeds": 22, "steps": 700}
+
+
+@pytest.fixture(autouse=True)
+def few_strengths(monkeypatch):
+    monkeypatch.setattr(penalties, "STRENGTHS", np.array([0.02, 0.2, 2.0], np.float32))
+    monkeypatch.setattr(penalties, "CHOSEN", 1)
+
+
+def judged(of):
+    finding = penalties.run(**SMALL)
+    return [verdict.holds for verdict in finding.verdicts if of in verdict.claim]
+
+
+def test_l1_zeroes_and_l2_shrinks():
+    *others, both_count, lasso, ridge = (verdict.holds for verdict in penalties.run(**SMALL).verdicts)
+    assert [*others[:6], lasso, ridge] == [True] * 8
+    assert both_count is not True  # L1 does share among twins that both count
+
+
+def test_without_the_proximal_step_nothing_is_zero(monkeypatch):
+    monkeypatch.setattr(penalties, "shrink", lambda amount, params: params)
+    assert judged("useless weights to exactly zero") == [False]
+    assert judged("scikit-learn's Lasso") == [False]
+
+
+def test_without_its_penalty_l2_neither_shrinks_nor_shares(monkeypatch):
+    monkeypatch.setattr(jaxmlp, "l2", lambda params: jnp.float32(0))
+    assert judged("the stronger L2") == [False]
+    assert judged("twins share under L2") == [False]
+
+
+def test_evenness():
+    weights = np.array([[0.0] * 16 + [1.5, -0.5, 0, 0]])
+    assert penalties.evenness(weights, penalties.ONE_COUNTS) == pytest.approx([1 / 3])
+    assert penalties.evenness(weights, penalties.BOTH_COUNT) == [0.0]
