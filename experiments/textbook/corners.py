@@ -1,0 +1,149 @@
+"""Are the classical models corners of the multi-layer perceptron?
+
+Each as a network trained by gradient, against its own exact method in scikit-learn: linear regression (diabetes) and
+logistic regression with a ridge penalty (breast cancer) without a hidden layer; PCA (wine, two components) as a
+linear autoencoder 13-2-13; K-means (digits, ten centres) as gradient descent on inertia, each seed from the same ten
+images as Lloyd's algorithm. Supervised and unsupervised by one engine and one optimizer, Adam with a cosine schedule;
+the excess is (loss - optimal loss) / optimal loss on the training data. The course: regression, PCA and clustering are
+what networks began from.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+from scipy.linalg import subspace_angles
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+LEARNING_RATE = 0.1
+RIDGE = 1.0  # scikit-learn's C
+CENTRES = 10
+COMPONENTS = 2
+
+
+def run(seeds=20, epochs=1000, cluster_epochs=300, images=500):
+    curves = {}
+    for name, corner in {"linear regression": linear, "logistic regression": logistic}.items():
+        recipe, data, optimum = corner(epochs)
+        curves[name] = train(recipe, data, seeds, epochs).history("train_loss").to_numpy() / optimum - 1
+    recipe, data, optimum, components = autoencoder(epochs)
+    study = train(recipe, data, seeds, epochs)
+    curves["PCA"] = study.history("train_loss").to_numpy() / optimum - 1
+    angles = np.array([degrees_between(study.params(trial)[1]["w"], components) for trial in study.done])
+    gradient, lloyd = cluster(seeds, cluster_epochs, images)
+    last = {name: curve[:, -1] for name, curve in curves.items()}
+    return Finding(
+        judge(last, angles, gradient / lloyd - 1),
+        {"excess": last, "degrees_to_pca": angles, "inertia_by_gradient": gradient, "inertia_by_lloyd": lloyd},
+        {"corners": draw(curves, gradient, lloyd)},
+    )
+
+
+def train(recipe, data, seeds, epochs):
+    """Full batches of one set of rows: what is sought is the optimum, not generalisation."""
+    data, size = jaxmlp.Data(data, data, data), len(data.targets)
+    return jaxmlp.train_many(
+        recipe, data, seeds=seeds, epochs=epochs, batch_size=size, rate=[LEARNING_RATE], progress=False
+    )
+
+
+def adam(rate, epochs):
+    return jaxmlp.adam(jaxmlp.cosine_decay_schedule(rate, epochs))
+
+
+def linear(epochs):
+    data = jaxmlp.load("diabetes").train
+    exact = LinearRegression().fit(data.inputs, data.targets)
+    optimum = float(np.mean((exact.predict(data.inputs) - np.asarray(data.targets)) ** 2))
+    return lambda rate: jaxmlp.regressor((10, 1), optimizer=adam(rate, epochs)), data, optimum
+
+
+def logistic(epochs):
+    """scikit-learn minimises |w|^2 / 2 + C * (the sum of the losses); divided by C * rows that is ours."""
+    data = jaxmlp.load("breast_cancer").train
+    strength = 1 / (2 * RIDGE * len(data.targets))
+    exact = LogisticRegression(C=RIDGE, tol=1e-8, max_iter=10_000).fit(data.inputs, data.targets)
+    z = exact.decision_function(data.inputs)
+    losses = np.logaddexp(0, z) - np.asarray(data.targets) * z
+    optimum = float(losses.mean() + strength * np.sum(exact.coef_**2))
+    return lambda rate: jaxmlp.classifier((30, 1), optimizer=adam(rate, epochs), l2=strength), data, optimum
+
+
+def autoencoder(epochs):
+    inputs = jaxmlp.load("wine").train.inputs
+    exact = PCA(COMPONENTS).fit(inputs)
+    optimum = float(np.mean((exact.inverse_transform(exact.transform(inputs)) - np.asarray(inputs)) ** 2))
+
+    def recipe(rate):
+        return jaxmlp.regressor((13, COMPONENTS, 13), optimizer=adam(rate, epochs), activation="linear")
+
+    return recipe, jaxmlp.Batch(inputs, inputs), optimum, exact.components_
+
+
+def degrees_between(decoder, components):
+    """The largest angle between the planes that two sets of rows span."""
+    return float(np.degrees(subspace_angles(np.asarray(decoder, float).T, np.asarray(components, float).T).max()))
+
+
+def cluster(starts, epochs, images):
+    """Inertia by gradient and by Lloyd's algorithm, (starts,) each, from the same first centres."""
+    inputs = jaxmlp.load("digits").train.inputs[:images]
+    data = jaxmlp.Data(*[jaxmlp.Batch(inputs, inputs)] * 3)
+
+    def recipe(start):
+        return jaxmlp.Learner(
+            init=Partial(first_centres, inputs, start),
+            loss=lambda centres, batch, key: jaxmlp.inertia(batch.inputs, centres) / len(batch.inputs),
+            evaluate=lambda centres, batch: {"loss": jaxmlp.inertia(batch.inputs, centres)},
+            optimizer=adam(LEARNING_RATE, epochs),
+        )
+
+    settings = {"seeds": 1, "epochs": epochs, "batch_size": len(inputs), "progress": False}
+    study = jaxmlp.train_many(recipe, data, start=range(starts), **settings)
+    firsts = [np.asarray(first_centres(inputs, start)) for start in range(starts)]
+    lloyd = [KMeans(CENTRES, init=first, n_init=1).fit(inputs).inertia_ for first in firsts]
+    return study.table()["test_loss"].to_numpy(), np.array(lloyd)
+
+
+def first_centres(inputs, start, key=None):
+    """Ten images at random: by the start's number, so that both algorithms begin alike."""
+    key = jax.random.key(jnp.asarray(start, jnp.int32))
+    return inputs[jax.random.choice(key, len(inputs), (CENTRES,), replace=False)]
+
+
+def judge(excess, angles, inertia):
+    line, curve = excess["linear regression"], excess["logistic regression"]
+    return [
+        verdicts.equal("linear regression reaches scikit-learn's loss within 0.1 %", line, within=1e-3),
+        verdicts.equal("logistic regression reaches scikit-learn's loss within 0.1 %", curve, within=1e-3),
+        verdicts.equal("a linear autoencoder spans PCA's plane within a degree", angles, within=1.0, unit="°"),
+        verdicts.mean("K-means by gradient ends within 1 % of Lloyd's inertia", 100 * inertia, at_most=1, unit=" %"),
+    ]
+
+
+def draw(curves, gradient, lloyd):
+    with plt.rc_context(LOOK):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.5, 1))
+        for (name, curve), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
+            low, middle, high = np.quantile(np.maximum(100 * curve, 1e-4), (0.1, 0.5, 0.9), axis=0)
+            steps = np.arange(1, len(middle) + 1)
+            left.plot(steps, middle, color=colour, linestyle=style, linewidth=2, label=name)
+            left.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        left.set(xscale="log", yscale="log", xlabel="step", ylabel="training loss above the optimum (%)")
+        left.set_title("three classics by gradient: medians, and 10 % to 90 % of seeds", fontsize=12)
+        left.legend()
+        ends = min(gradient.min(), lloyd.min()) - 20, max(gradient.max(), lloyd.max()) + 20
+        right.plot(ends, ends, color="0.5", linewidth=1, linestyle="--")
+        right.plot(lloyd, gradient, "o", color=COLOURS[3], alpha=0.75)
+        right.set(xlabel="inertia by Lloyd's algorithm", ylabel="inertia by gradient", aspect="equal")
+        right.set(xlim=ends, ylim=ends)
+        right.set_title("K-means from the same starts", fontsize=12)
+    return figure
