@@ -3,8 +3,9 @@
 Every optimizer keeps its colour and line style through all of them.
 """
 
-import matplotlib.pyplot as plt
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.figures import COLOURS, LOOK, STYLES
 from experiments.optimizers.summary import costs, ranked, tuning_curve
@@ -29,20 +30,16 @@ def looks(comparison):
 def figures(comparison):
     """A dict from (problem's name, figure's name) to (figure, caption); the problem is empty for those over all."""
     made = {}
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         for problem in comparison.problems:
-            if not comparison.of(problem):
-                continue
-            for draw in (ranking, loss_curves, metric_curves, sensitivity, targets):
-                figure, axes = plt.subplots(figsize=SIZE)
-                caption = draw(axes, comparison, problem)
+            for draw in (ranking, loss_curves, metric_curves, sensitivity, targets) if comparison.of(problem) else ():
+                figure = Figure(figsize=SIZE)
+                caption = draw(figure.subplots(), comparison, problem)
                 if caption:
                     made[problem.name, draw.__name__] = figure, caption
-                else:
-                    plt.close(figure)
         if len(comparison.problems) > 1:
-            figure, axes = plt.subplots(figsize=SIZE)
-            made["", "profile"] = figure, profile(axes, comparison)
+            figure = Figure(figsize=SIZE)
+            made["", "profile"] = figure, profile(figure.subplots(), comparison)
     return made
 
 

@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     - `chosen`: for each study the hyperparameters that tuning chose.
     - `tuning`, `fresh`: a row a trial; `fresh` has the columns `score` and `time`, the epochs to the target.
     - `curves`: a DataFrame of fresh runs by epochs for each metric of the learning curves.
-    - `seconds`: of one fresh run, its share of the compilation included.
+    - `seconds`: of one fresh run, without compilation.
     """
 
     problem: str
@@ -137,18 +137,21 @@ class Trainer:
         """One study, from its directory or anew."""
         directory = None if self.directory is None else self.directory / name
         stage = name.rpartition("/")[2]
-        options = {
+        options: dict[str, Any] = {
             "epochs": self.problem.epochs,
             "batch_size": self.problem.batch_size,
             "patience": self.problem.epochs if self.problem.keep == "best" else None,
-            "callback": lambda now: self.follow(f"{stage} {now.done}/{now.trials}", self.done + now.done),
         }
-        clock = Clock(directory)
-        with clock:
+        with Clock(directory) as clock:
+            options["callback"] = lambda now: self._looked(clock, stage, now)
             study = self._resumed(data, trials, seeds, directory, options)
         self.done += len(trials) * len(seeds)
         self.seconds += clock.seconds if stage == "fresh" else 0.0
         return study
+
+    def _looked(self, clock, stage, now):
+        clock.look()
+        self.follow(f"{stage} {now.done}/{now.trials}", self.done + now.done)
 
     def _resumed(self, data, trials, seeds, directory, options):
         arguments = {"trials": trials, "seeds": seeds, "directory": directory, "progress": False, **options}
@@ -163,22 +166,24 @@ class Trainer:
 
 
 class Clock:
-    """Seconds of work on a directory, over interruptions: time spent finding everything done does not count."""
+    """Seconds between the first look at a study and the last: without its compilation, over interruptions."""
 
     def __init__(self, directory):
         self.file = None if directory is None else Path(directory) / "seconds.json"
+        self.looks = []
 
     def __enter__(self):
-        self.began = time.perf_counter()
+        return self
+
+    def look(self):
+        """To be called after every segment."""
+        self.looks.append(time.perf_counter())
 
     def __exit__(self, kind, error, trace):
-        elapsed = time.perf_counter() - self.began
-        kept = (
-            json.loads(self.file.read_text()) if self.file and self.file.exists() else {"seconds": 0.0, "done": False}
-        )
-        self.seconds = kept["seconds"] + (0.0 if kept["done"] else elapsed)
+        kept = json.loads(self.file.read_text()) if self.file is not None and self.file.exists() else 0.0
+        self.seconds = kept + (self.looks[-1] - self.looks[0] if self.looks else 0.0)
         if self.file is not None and self.file.parent.exists():
-            self.file.write_text(json.dumps({"seconds": self.seconds, "done": kind is None}))
+            self.file.write_text(json.dumps(self.seconds))
 
 
 def set_aside(directory):
@@ -195,6 +200,6 @@ def folder_name(name):
     return plain if plain == name else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 
-def _short(error, most=300):
-    lines = [line for line in str(error).strip().splitlines() if line.strip()] or ["no message"]
-    return lines[0] if len(lines[0]) <= most else lines[0][:most] + "..."
+def _short(error, most=400):
+    text = " ".join(str(error).split()) or "no message"
+    return text if len(text) <= most else text[:most] + "..."

@@ -5,7 +5,7 @@ import re
 from html import escape
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.optimizers import tables
@@ -47,7 +47,6 @@ def write_report(found, folder):
             "svg": inline_svg(svg, f"fig{place}", title, caption),
             "caption": caption,
         }
-        plt.close(figure)
     path = folder / "report.html"
     path.write_text(html(found, inline), encoding="utf-8")
     return path
@@ -56,7 +55,7 @@ def write_report(found, folder):
 def save(figure, stem):
     """Writes a figure as PNG and SVG, and returns the SVG's text; the same figure twice is the same text."""
     text = io.StringIO()
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(f"{stem}.png", dpi=140)
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     Path(f"{stem}.svg").write_text(text.getvalue(), encoding="utf-8")

@@ -43,7 +43,7 @@ def _row(comparison, problem, outcome):
     time = statistics.median_time(times, problem.epochs)
     span = good_rates(problem, outcome)
     rates = [chosen["learning_rate"] for chosen in outcome.chosen]
-    edges = (protocol.low, protocol.high) if len(outcome.tuning) and protocol.search == "grid" else ()
+    on_a_grid = len(outcome.tuning) > 0 and protocol.search == "grid"
     return {
         "problem": problem.name,
         "optimizer": outcome.contestant,
@@ -62,7 +62,8 @@ def _row(comparison, problem, outcome):
         "runs": len(fresh),
         "diverged": int((fresh["status"] == "diverged").sum()),
         "learning_rate": float(np.median(rates)),
-        "rate_at_the_edge": bool(np.isclose(rates, edges[:1]).any() or np.isclose(rates, edges[1:]).any()),
+        "rate_at_the_edge": on_a_grid
+        and bool(np.isclose(rates, protocol.low).any() or np.isclose(rates, protocol.high).any()),
         "decades": span.decades,
         "decades_open": span.open,
         "seconds_a_run": outcome.seconds,

@@ -31,8 +31,8 @@ def _texts(problem, row):
         _interval(row, "mean", problem.written),
         _interval(row, "iqm", problem.written),
         _epochs(row),
-        f"{row['reached_target']} of {row['runs']}",
-        str(row["diverged"]),
+        f"{row['reached_target']:.0f} of {row['runs']:.0f}",
+        f"{row['diverged']:.0f}",
         decades,
         f"{row['seconds_a_run']:.2g}",
     ]
@@ -81,7 +81,8 @@ def screen(found, problem):
     for place in shown:
         table.add_column(headings[place], justify="left" if place == 0 else "right")
     for row in rows:
-        table.add_row(*(row[place] for place in shown))
+        if row[1]:  # what has no score is told below the table
+            table.add_row(*(row[place] for place in shown))
     return table
 
 

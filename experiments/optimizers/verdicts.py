@@ -18,6 +18,8 @@ from jaxmlp import statistics
 LEVEL = 0.05
 # Cohen 1988: a fifth of a standard deviation is a small effect; within it two optimizers are as good as each other.
 NEGLIGIBLE = 0.2
+# A difference so small that it would take this many seeds is no difference that matters.
+OUT_OF_REACH = 10_000
 BETTER, SAME, UNKNOWN = "better", "no difference", "cannot tell"
 
 # Choi et al. 2019, "On Empirical Comparisons of Optimizers": each is the other with some of its numbers fixed.
@@ -58,14 +60,18 @@ def pairs(comparison):
         corrected = statistics.holm([test.p_value for test in tests]) if tests else []
         for (first, second), test, p_value in zip(couples, tests, corrected, strict=True):
             test = test._replace(p_value=float(p_value))
-            found.append(_pair(problem.name, (first, scores[first]), (second, scores[second]), test))
+            rows = (first, scores[first]), (second, scores[second])
+            found.append(_pair(problem.name, *rows, test, len(couples)))
     return found
 
 
-def _pair(problem, first, second, test):
+def _pair(problem, first, second, test, tests):
     (name, scores), (other, others) = first, second
     verdict = judged(scores, others, test.difference, test.p_value)
-    more = max(statistics.seeds_needed(scores - others) - len(scores), 1.0) if verdict == UNKNOWN else math.nan
+    more = math.nan
+    if verdict == UNKNOWN:  # as strict as Holm's correction is on the smallest of so many p-values
+        seeds = statistics.seeds_needed(scores - others, confidence=1 - LEVEL / tests)
+        more = max(seeds - len(scores), 1.0)
     return Pair(
         problem=problem,
         first=name,
@@ -106,9 +112,20 @@ def in_words(pair, problem, protocol):
     if pair.verdict == SAME:
         why = "identical on every seed" if pair.ties == seeds else f"difference {size}"
         return f"{pair.first} and {pair.second}: no difference ({why})."
-    needed = f"about {pair.more_seeds:,.0f} more seeds would settle the order" if np.isfinite(pair.more_seeds) else ""
-    needed = needed or "no number of seeds in reach would settle the order"
-    return f"{pair.first} and {pair.second}: cannot tell (difference {size}); {needed}."
+    return f"{pair.first} and {pair.second}: cannot tell (difference {size}); {needed(pair.more_seeds)}."
+
+
+def needed(more):
+    """How many more seeds would settle an order, in words."""
+    if more > OUT_OF_REACH:
+        return "no number of seeds within reach would settle the order"
+    return f"about {_seeds(more)} would settle the order"
+
+
+def _seeds(more):
+    """Two digits: the number is an estimate of an estimate."""
+    number = int(float(f"{more:.2g}"))
+    return f"{number:,} more seed" + ("" if number == 1 else "s")
 
 
 def amounts(problem, protocol):
@@ -139,9 +156,11 @@ def _verdict(comparison, problem, every):
     if told[SAME]:
         parts.append(f"shows no difference to {_listed(told[SAME])}")
     if told[UNKNOWN]:
-        more = np.nanmax([pair.more_seeds for pair in mine if pair.verdict == UNKNOWN])
-        seeds = f"about {more:,.0f} more seeds would settle it" if np.isfinite(more) else "more seeds would hardly help"
-        parts.append(f"cannot be told from {_listed(told[UNKNOWN])} ({seeds})")
+        more = {pair.second: pair.more_seeds for pair in mine if pair.verdict == UNKNOWN}
+        nearest = min(more, key=lambda name: more[name])
+        order_of = f" from {nearest}" if len(more) > 1 else ""
+        seeds = "out of reach" if more[nearest] > OUT_OF_REACH else f"about {_seeds(more[nearest])}"
+        parts.append(f"cannot be told from {_listed(told[UNKNOWN])} (to tell it{order_of}: {seeds})")
     ending = f"{order[0]} has the best mean" + (f"; it {'; it '.join(parts)}" if parts else "")
     return f"{ending}.{target}"
 

@@ -64,8 +64,12 @@ def find_problem(source, folder=None, hidden=None):
 
 
 def _of_file(source):
-    found = from_file(source)
-    problem = found() if callable(found) and not isinstance(found, Problem) else found
+    problem = from_file(source)
+    if callable(problem):
+        try:
+            problem = problem()
+        except Exception as error:  # the user's code may raise anything
+            raise UserError(f"problem {source!r} cannot be made: {type(error).__name__}: {error}") from error
     if not isinstance(problem, Problem):
         raise UserError(f"{source} must be a Problem, or a function that returns one, got {type(problem).__name__}")
     return problem

@@ -76,8 +76,8 @@ class Problem(NamedTuple):
         return {"r2": "R²"}.get(self.metric, self.metric)
 
     def written(self, score):
-        """A score in a table: accuracies in per cent."""
-        return f"{100 * score:.2f}" if self.metric == "accuracy" else f"{score:.4g}"
+        """A score in a table: accuracies in per cent, and between 0 and 100 where an interval goes beyond."""
+        return f"{100 * min(max(score, 0), 1):.2f}" if self.metric == "accuracy" else f"{score:.4g}"
 
     def untrained(self, metric=None, split="test"):
         """The score, or another metric, of a network that has learned nothing: what a run that diverged counts as."""
