@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from benchmarks.peers import PEERS
+from benchmarks.peers import WORKERS
 
 PAUSE = 0.02  # between turns: threads of the last one that still spin must not take from the next
 
@@ -22,14 +22,19 @@ class Process:
     def __init__(self, name):
         self.name = name
         try:
-            self.version = importlib.metadata.version(PEERS[name][2])
+            distribution = WORKERS[name][2]
+            self.version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            raise LostError(f"{PEERS[name][2]} is not installed: pip install '.[benchmarks]'") from None
+            raise LostError(f"{distribution} is not installed: pip install '.[benchmarks]'") from None
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process runs)
         command = [sys.executable, "-m", "benchmarks.worker", name]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
         self.process = subprocess.Popen(command, **pipes)
-        self.import_s = self._answer()["import_s"]
+        try:
+            self.import_s = self._answer()["import_s"]
+        except LostError:
+            self.close()
+            raise
 
     def ask(self, **order):
         print(json.dumps(order), file=self.process.stdin, flush=True)
@@ -46,16 +51,19 @@ class Process:
 
     def close(self):
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()
+        self.errors.close()
 
 
 class Processes:
     """All peers that can be had; one that breaks leaves with a line of what happened."""
 
     def __init__(self, names, say=print):
-        self.say, self.running, self.lost = say, {}, {}
+        self.say, self.running, self.lost, self.machine = say, {}, {}, {}
         for name in names:
-            self._guard(name, lambda name=name: self.running.update({name: Process(name)}))
+            process = self._guard(name, lambda name=name: Process(name))
+            if process:
+                self.running[name] = process
 
     def __enter__(self):
         return self
@@ -68,10 +76,13 @@ class Processes:
         try:
             return action()
         except (LostError, BrokenPipeError, ValueError) as error:
-            self.lost[name] = str(error)
-            self.say(f"without {name}: {error}")
-            if name in self.running:
-                self.running.pop(name).close()
+            self.lose(name, str(error))
+
+    def lose(self, name, why):
+        self.lost[name] = why
+        self.say(f"without {name}: {why}")
+        if name in self.running:
+            self.running.pop(name).close()
 
     def ask(self, name, **order):
         """The answer, or None if the peer is or gets lost."""
@@ -79,8 +90,11 @@ class Processes:
 
     def prepare(self, job, names):
         """Makes a job, `[task, method, arguments]`, ready in those peers that can: their first times in seconds."""
-        first = {name: self.ask(name, prepare=job) for name in names}
-        return {name: answer["first_s"] for name, answer in first.items() if answer and "first_s" in answer}
+        first = {name: self.ask(name, prepare=job) or {} for name in names}
+        for name, answer in first.items():
+            if "because" in answer:
+                self.say(f"{name} cannot do {job[1:]}: {answer['because']}")
+        return {name: answer["first_s"] for name, answer in first.items() if "first_s" in answer}
 
     def in_turns(self, jobs, repeats, least_s):
         """Times jobs, a dict of (peer, job), taken in turns: the seconds of each round."""

@@ -13,12 +13,14 @@ def spread(values):
 def ratio(ours, theirs):
     """The median over rounds of our time over theirs, with its 95 % bootstrap interval over rounds."""
     rounds = np.asarray(ours) / np.asarray(theirs)
-    if len(rounds) == 1 or np.ptp(rounds) == 0:
-        return {"median": float(rounds[0]), "low": float(rounds[0]), "high": float(rounds[0])}
+    middle = float(np.median(rounds))
+    if len(rounds) < 3 or np.ptp(rounds) == 0:
+        return {"median": middle, "low": float(rounds.min()), "high": float(rounds.max())}
     interval = stats.bootstrap((rounds,), np.median, n_resamples=2000, method="percentile", rng=0).confidence_interval
-    return {"median": float(np.median(rounds)), "low": float(interval.low), "high": float(interval.high)}
+    return {"median": middle, "low": float(interval.low), "high": float(interval.high)}
 
 
-def fastest(seconds):
-    """The name of the one with the least median."""
-    return min(seconds, key=lambda name: statistics.median(seconds[name]))
+def fastest(seconds, names):
+    """The one of these names with the least median, or None."""
+    there = [name for name in names if name in seconds]
+    return min(there, key=lambda name: statistics.median(seconds[name]), default=None)

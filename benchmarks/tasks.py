@@ -6,6 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 LEARNING_RATE = 1e-3
+OPTIMIZERS = (
+    *("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"),
+    *("nadam", "adamw", "amsgrad", "radam", "adamax", "lion"),
+)
 BATCHES = 16  # that lie ready for timing single steps
 
 

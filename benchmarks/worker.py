@@ -17,14 +17,14 @@ import warnings
 
 import numpy as np
 
-from benchmarks.peers import PEERS
+from benchmarks.peers import WORKERS
 from benchmarks.tasks import Task
 
 
 class Worker:
     def __init__(self, name):
         began = time.perf_counter()
-        module, cls, _ = PEERS[name]
+        module, cls, _ = WORKERS[name]
         self.make = getattr(importlib.import_module(f"benchmarks.peers.{module}"), cls)
         self.import_s = time.perf_counter() - began
         self.peers, self.ready = {}, {}
@@ -39,14 +39,18 @@ class Worker:
         began = time.perf_counter()
         call = getattr(self.peer(task), method, None)
         if call is None:
-            return {"cannot": method}
-        call(*arguments)
+            return {}
+        try:
+            call(*arguments)
+        except (MemoryError, RuntimeError, ValueError) as error:
+            # Out of memory goes by many names: the peer lives on, and cannot do this.
+            return {"because": str(error).splitlines()[0]}
         self.ready[json.dumps([task, method, arguments])] = lambda: call(*arguments)
         return {"first_s": time.perf_counter() - began}
 
     def losses(self, task, order):
         method = getattr(self.peer(task), "losses", None)
-        return {"cannot": "losses"} if method is None else {"losses": method(np.asarray(order))}
+        return {} if method is None else {"losses": method(np.asarray(order))}
 
     def time(self, job, least):
         call, count, began = self.ready[json.dumps(job)], 0, time.perf_counter()
@@ -56,9 +60,12 @@ class Worker:
         return {"seconds": (time.perf_counter() - began) / count}
 
     def memory(self):
-        """Since the last time it was asked."""
+        """The most memory held so far."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {"peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
+
+    def describe(self):
+        return importlib.import_module("benchmarks.peers.machine").description()
 
 
 def main():

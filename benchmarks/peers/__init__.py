@@ -23,7 +23,15 @@ PEERS = {
     "torch": ("torch_loop", "Torch", "torch"),
     "torch, fused Adam": ("torch_loop", "TorchFused", "torch"),
     "torch.compile": ("torch_loop", "TorchCompiled", "torch"),
+    "torch, CUDA graph": ("torch_graph", "TorchGraph", "torch"),
     "torch.func": ("torch_func", "TorchFunc", "torch"),
     "scikit-learn": ("scikit_learn", "ScikitLearn", "scikit-learn"),
 }
+# Not peers, but taken in turns with them.
+PARTNERS = {
+    "jaxmlp, 1 device": ("ours", "JaxmlpOneDevice", "jax"),
+    "updates": ("updates", "Updates", "optax"),
+    "machine": ("machine", "Machine", "jax"),
+}
+WORKERS = {**PEERS, **PARTNERS}
 TORCH_AND_SCIKIT_LEARN = tuple(name for name in PEERS if name.startswith(("torch", "scikit")))

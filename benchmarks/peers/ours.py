@@ -1,28 +1,31 @@
 """jaxmlp, as its README says."""
 
+from functools import partial
+
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 import jaxmlp
 from benchmarks.peers.jax_loop import ready_batches
 from benchmarks.tasks import LEARNING_RATE, made_data, made_params
 
-jaxmlp.use_cpu_devices()
+# What a product of float32 is rounded to on the way, as JAX names it; bfloat16 products are asked for by the learner.
+PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 
 
 class Jaxmlp:
+    devices = None
+
     def __init__(self, task):
+        jaxmlp.use_cpu_devices(self.devices)
         self.task = task
         train, validation = (jaxmlp.Batch(*part) for part in made_data(task))
         self.data = jax.device_put(jaxmlp.Data(train, validation, validation))
-        self.learner = self.recipe(LEARNING_RATE)
+        self.learner = recipe(LEARNING_RATE, task)
+        self.recipes = {name: partial(recipe, task=task, precision=name) for name in PRECISIONS}
         self.train_step = jaxmlp.make_train_step(self.loss_fn, self.learner.optimizer)
         self.batches = [jaxmlp.Batch(*batch) for batch in ready_batches(task)]
         self.state = self.fresh()
-
-    def recipe(self, learning_rate):
-        optimizer = jaxmlp.adam(learning_rate)
-        return jaxmlp.classifier(self.task.sizes, optimizer=optimizer, dropout_rate=self.task.dropout)
 
     def loss_fn(self, params, batch, key):
         """As in the README; like the peers', without the accuracy that a classifier reports."""
@@ -31,13 +34,14 @@ class Jaxmlp:
         return jaxmlp.cross_entropy(logits, batch.targets)
 
     def fresh(self):
-        params = jax.tree.map(jax.numpy.asarray, made_params(self.task))
+        params = jax.tree.map(jnp.asarray, made_params(self.task))
         return jaxmlp.init_state(params, self.learner.optimizer, jax.random.key(0))
 
     def losses(self, order):
         state, losses = self.fresh(), []
         for rows in order:
-            state, metrics = self.train_step(state, jax.tree.map(lambda array: array[rows], self.data.train))  # noqa: B023
+            batch = jaxmlp.Batch(self.data.train.inputs[rows], self.data.train.targets[rows])
+            state, metrics = self.train_step(state, batch)
             losses.append(float(metrics["loss"]))
         return losses
 
@@ -51,7 +55,28 @@ class Jaxmlp:
         key = jax.random.key(0)
         jax.block_until_ready(jaxmlp.fit(key, self.learner, self.data, epochs=epochs, batch_size=self.task.batch))
 
-    def seeds(self, count, epochs):
+    def seeds(self, count, epochs, precision="float32"):
         options = {"epochs": epochs, "batch_size": self.task.batch, "learning_rate": [LEARNING_RATE]}
-        study = jaxmlp.train_many(self.recipe, self.data, seeds=count, progress=False, **options)
-        return np.asarray(study.done)
+        with jax.default_matmul_precision(PRECISIONS[precision]):
+            jaxmlp.train_many(self.recipes[precision], self.data, seeds=count, progress=False, **options)
+
+    def shuffle(self):
+        jax.block_until_ready(_order(jax.random.key(0), self.task.rows))
+
+    def permutation(self):
+        """JAX's own, for comparison."""
+        jax.block_until_ready(_permutation(jax.random.key(0), self.task.rows))
+
+
+def recipe(learning_rate, task, precision="float32"):
+    dtype = jnp.bfloat16 if precision == "bfloat16" else None
+    optimizer = jaxmlp.adam(learning_rate)
+    return jaxmlp.classifier(task.sizes, optimizer=optimizer, dropout_rate=task.dropout, dtype=dtype)
+
+
+_order = jax.jit(jaxmlp.epoch_order, static_argnums=1)
+_permutation = jax.jit(jax.random.permutation, static_argnums=1)
+
+
+class JaxmlpOneDevice(Jaxmlp):
+    devices = 1

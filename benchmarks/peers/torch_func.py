@@ -45,7 +45,8 @@ class TorchFunc:
             self.train_step(params, optimizer, torch.randint(self.task.rows, (count, self.task.batch), device=DEVICE))
         wait()
 
-    def seeds(self, count, epochs):
+    def seeds(self, count, epochs, precision="highest"):
+        torch.set_float32_matmul_precision(precision)
         if not self.tuned:
             best_threads(lambda steps: self.steps_of(count, steps))
             self.tuned = True

@@ -1,0 +1,108 @@
+"""Speed, side by side with everything a user would pick instead: the same work, in turns, in one run.
+
+    python -m benchmarks              all of it, about half an hour
+    python -m benchmarks --quick      two networks, fewer rounds, under three minutes
+    python -m benchmarks --only step,run
+
+Peers come with `pip install '.[benchmarks]'`; one that is missing is left out with a line. Results go to
+benchmarks/results/: results.json (or quick.json), a table in Markdown, and figures.
+"""
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+
+from benchmarks import measures
+from benchmarks.first_result import first_result
+from benchmarks.gpu import gpu
+from benchmarks.limits import measured
+from benchmarks.peers import PEERS, WORKERS
+from benchmarks.processes import Processes
+from benchmarks.report import TABLES, figures, markdown
+from benchmarks.scaling import scaling
+
+PARTS = {
+    "step": measures.step,
+    "run": measures.run,
+    "seeds": measures.seeds,
+    "dropout": measures.dropout,
+    "shuffling": measures.shuffling,
+    "optimizers": measures.optimizers,
+    "first_result": first_result,
+    "scaling": scaling,
+    "gpu": gpu,
+}
+QUICK = ("step", "run", "seeds", "dropout", "shuffling", "first_result")
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="two networks, fewer rounds")
+    parser.add_argument("--only", help=f"parts to run, of {', '.join(PARTS)}")
+    parser.add_argument("--without", default="", help="peers to leave out")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="where results go")
+    options = parser.parse_args(arguments)
+    options.only = options.only.split(",") if options.only else [*(QUICK if options.quick else PARTS)]
+    unknown = [name for name in options.only if name not in PARTS]
+    if unknown:
+        parser.error(f"--only must be of {', '.join(PARTS)}, got {', '.join(unknown)}")
+    options.without = [name.strip() for name in options.without.split(";") if name.strip()]
+    unknown = [name for name in options.without if name not in PEERS or name == "jaxmlp"]
+    if unknown:
+        parser.error(f"--without must be of {'; '.join(PEERS)} (not jaxmlp), got {'; '.join(unknown)}")
+    return options
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    effort = measures.QUICK if options.quick else measures.FULL
+    began = time.perf_counter()
+    names = [name for name in WORKERS if name not in options.without]
+    with Processes(names, say) as processes:
+        results = measure(processes, effort, options.only)
+    results["seconds"] = round(time.perf_counter() - began)
+    write(results, options.out, "quick" if options.quick else "results")
+    say(f"{results['seconds']} s; table, figures and JSON are in {options.out}")
+
+
+def measure(processes, effort, only):
+    """The parts asked for, each shown as it ends."""
+    where = processes.ask("machine", describe=[])
+    processes.machine = measured(processes, effort)
+    results = {
+        "environment": {**where, "python": platform.python_version(), "when": time.strftime("%Y-%m-%d")},
+        "machine": processes.machine,
+        "effort": {**effort._asdict(), "networks": [task.name for task in effort.networks]},
+        "checks": measures.check(processes, effort),
+    }
+    for name in only:
+        if name == "gpu" and where["backend"] == "cpu":
+            say("gpu: left out, for JAX sees none here")
+            continue
+        began = time.perf_counter()
+        results[name] = PARTS[name](processes, effort)
+        title, table = TABLES[name]
+        say(f"\n## {title} ({time.perf_counter() - began:.0f} s)\n\n{table(results[name])}")
+    results["peers"] = {name: process.version for name, process in processes.running.items() if name in PEERS}
+    results["lost"] = processes.lost
+    return results
+
+
+def write(results, folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / f"{name}.md").write_text(markdown(results))
+    for label, figure in figures(results).items():
+        figure.savefig(folder / f"{name}_{label}.png", dpi=150)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""The machine's own limits: what a step would take if it were nothing but its products, or its memory traffic."""
+
+import statistics
+
+from benchmarks.tasks import NETWORKS
+
+SIDE = 2048  # of the square matrices whose product is timed
+BYTES = 256 * 2**20  # of the array that is read and written
+
+
+def measured(processes, effort):
+    """The rate of products, XLA's and NumPy's, and the bandwidth of memory."""
+    jobs = {name: ("machine", [NETWORKS[0], name, []]) for name in ("product", "blas_product", "copy")}
+    for name, job in jobs.values():
+        processes.prepare(job, [name])
+    rounds = processes.in_turns(jobs, effort.repeats, 0.3)
+    seconds = {name: statistics.median(values) for name, values in rounds.items()}
+    return {
+        "gflops_xla": 2 * SIDE**3 / seconds["product"] / 1e9,
+        "gflops_numpy": 2 * SIDE**3 / seconds["blas_product"] / 1e9,
+        "gigabytes_a_second": 2 * BYTES / seconds["copy"] / 1e9,
+    }
+
+
+def limit(task, machine):
+    """The least seconds of a step of Adam: by arithmetic at the better rate, or by bytes at the bandwidth."""
+    rate = max(machine["gflops_xla"], machine["gflops_numpy"]) * 1e9
+    return max(task.operations / rate, task.least_bytes / (machine["gigabytes_a_second"] * 1e9))

@@ -1,0 +1,176 @@
+"""What is measured: each function gives the word to the peers' processes and returns what goes into the results."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.goals import ANY, GOALS, LOOP, OTHERS
+from benchmarks.limits import limit
+from benchmarks.peers import PEERS, TORCH_AND_SCIKIT_LEARN
+from benchmarks.ratios import fastest, ratio, spread
+from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_order
+
+TOLERANCE = 1e-3  # of the loss, after CHECKED_STEPS of float32 in another order
+CHECKED_STEPS = 20
+STEPS = 100  # in one call, where single steps are timed
+UPDATES = 100
+SCANS = ("optax, scan", "optax, scan, sharded")
+GROUPS = {
+    ANY: [name for name in PEERS if name != "jaxmlp"],
+    LOOP: [name for name in PEERS if name not in ("jaxmlp", *SCANS)],
+    OTHERS: list(TORCH_AND_SCIKIT_LEARN),
+}
+MOST_OPERATIONS = 4e12  # for a number of seeds to be tried
+MOST_SCIKIT_LEARN_SEEDS, MOST_TORCH_SEEDS = 8, 64  # beyond these a training costs what it costs at these
+
+
+class Effort(NamedTuple):
+    """How much is done for a figure."""
+
+    repeats: int
+    least_s: float
+    epochs: tuple[int, ...]
+    seeds: tuple[int, ...]
+    networks: tuple[Task, ...]
+    optimizers: tuple[str, ...]
+
+
+FULL = Effort(7, 0.2, (1, 10), (1, 4, 16, 64, 256, 1024), NETWORKS, OPTIMIZERS)
+QUICK = Effort(3, 0.05, (10,), (64,), NETWORKS[:2], ("adam",))
+
+
+def check(processes, effort):
+    """The peers' losses, step by step from the same weights on the same rows: one that differs is not timed."""
+    differences = {}
+    for task in effort.networks:
+        order = made_order(task, CHECKED_STEPS).tolist()
+        answers = {name: processes.ask(name, losses=[task, order]) for name in PEERS}
+        losses = {name: np.array(said["losses"]) for name, said in answers.items() if said and said.get("losses")}
+        ours = losses.pop("jaxmlp")
+        differences[task.name] = {name: float(np.max(np.abs(theirs / ours - 1))) for name, theirs in losses.items()}
+        for name, difference in differences[task.name].items():
+            if not difference <= TOLERANCE:
+                processes.lose(name, f"its losses differ from jaxmlp's by {difference:.1e} of the loss")
+    return differences
+
+
+def compare(processes, effort, measure, task, jobs):
+    """One figure: ours against all peers that can, in turns.
+
+    Args:
+      measure: its name.
+      task: the network.
+      jobs: from a peer's name to (method, arguments, steps done in a call).
+    """
+    first, ready = {}, {}
+    for name, (method, arguments, _) in jobs.items():
+        first |= processes.prepare([task, method, arguments], [name])
+        if name in first:
+            ready[name] = name, [task, method, arguments]
+    seconds = processes.in_turns(ready, effort.repeats, effort.least_s)
+    times = {name: [second / jobs[name][2] for second in rounds] for name, rounds in seconds.items()}
+    ours = times["jaxmlp"]
+    best = {group: fastest(times, names) for group, names in GROUPS.items()}
+    return {
+        "measure": measure,
+        "network": task.name,
+        "batch": task.batch,
+        "steps_a_call": jobs["jaxmlp"][2],
+        "first_s": first,
+        "us_a_step": {name: spread([1e6 * second for second in rounds]) for name, rounds in times.items()},
+        "ratio": {name: ratio(ours, rounds) for name, rounds in times.items() if name != "jaxmlp"},
+        "best": {group: name for group, name in best.items() if name},
+        "goal": {group: goals[task.name] for group, goals in GOALS.get(measure, {}).items() if task.name in goals},
+        "limit_us": 1e6 * limit(task, processes.machine),
+    }
+
+
+def step(processes, effort):
+    """One jitted step."""
+    jobs = dict.fromkeys(PEERS, ("step", [STEPS], STEPS))
+    return [compare(processes, effort, "step", task, jobs) for task in effort.networks]
+
+
+def run(processes, effort):
+    """A whole run: shuffled epochs, validation after each."""
+    rows = []
+    for task in effort.networks:
+        for epochs in effort.epochs:
+            jobs = dict.fromkeys(PEERS, ("run", [epochs], epochs * task.steps))
+            row = compare(processes, effort, "run" if epochs == max(effort.epochs) else "short run", task, jobs)
+            rows.append(row | {"epochs": epochs})
+    return rows
+
+
+def seeds(processes, effort):
+    """Many trainings at once, and the memory that they took."""
+    rows = []
+    for task in effort.networks:
+        epochs = 4 if task.operations < 1e8 else 1
+        for count in effort.seeds:
+            if count * epochs * task.steps * task.operations < MOST_OPERATIONS:
+                jobs = {name: seed_job(name, task, count, epochs) for name in PEERS}
+                measure = "1 seed" if count == 1 else f"{count} seeds"
+                row = compare(processes, effort, measure, task, jobs)
+                memory = {name: processes.ask(name, memory=[]) for name in row["us_a_step"]}
+                peaks = {name: answer["peak_bytes"] for name, answer in memory.items() if answer}
+                rows.append(row | {"seeds": count, "epochs": epochs, "peak_bytes": peaks})
+    return rows
+
+
+def seed_job(name, task, count, epochs):
+    most = {"scikit-learn": MOST_SCIKIT_LEARN_SEEDS, "torch.func": MOST_TORCH_SEEDS}.get(name, count)
+    count = min(count, most)
+    return "seeds", [count, epochs], count * epochs * task.steps
+
+
+def dropout(processes, effort):
+    """What dropout adds to a whole run of one library, as a share of the run without."""
+    epochs = max(effort.epochs)
+    rows = []
+    for task in effort.networks:
+        for name in ("jaxmlp", "optax, scan", "flax nnx", "torch, fused Adam"):
+            jobs = {
+                rate: (name, [task._replace(dropout=rate), "run", [epochs]]) for rate in (None, 0.5)
+            }  # the same process, in turns
+            if all(processes.prepare(job, [name]) for _, job in jobs.values()):
+                seconds = processes.in_turns(jobs, effort.repeats, effort.least_s)
+                cost = ratio(seconds[0.5], seconds[None])
+                added = {key: value - 1 for key, value in cost.items()}
+                rows.append({"network": task.name, "peer": name, "added": added, "goal": GOALS["dropout"][task.name]})
+    return rows
+
+
+def shuffling(processes, effort):
+    """The share of an epoch that goes into its order: 60,000 rows for the networks of images."""
+    rows = []
+    for task in effort.networks:
+        task = task._replace(rows=60_000 if task.sizes[0] == 784 else task.rows)
+        short = task._replace(rows=min(task.rows, 12_800))
+        jobs = {
+            "order": ("jaxmlp", [task, "shuffle", []]),
+            "permutation": ("jaxmlp", [task, "permutation", []]),
+            "run": ("jaxmlp", [short, "run", [4]]),
+        }
+        for name, job in jobs.values():
+            processes.prepare(job, [name])
+        seconds = processes.in_turns(jobs, effort.repeats, effort.least_s)
+        epoch = [second / 4 / short.steps * task.steps for second in seconds["run"]]
+        shares = {name: ratio(seconds[name], epoch) for name in ("order", "permutation")}
+        rows.append({"network": task.name, "rows": task.rows, "share": shares, "goal": GOALS["shuffling"][task.name]})
+    return rows
+
+
+def optimizers(processes, effort):
+    """Each optimizer's jitted update beside optax's."""
+    rows = []
+    for task in effort.networks:
+        for name in effort.optimizers:
+            jobs = {whose: ("updates", [task, "update", [name, whose, UPDATES]]) for whose in ("jaxmlp", "optax")}
+            for worker, job in jobs.values():
+                processes.prepare(job, [worker])
+            ours, theirs = processes.in_turns(jobs, effort.repeats, effort.least_s / 2).values()
+            microseconds = [spread([1e6 * second / UPDATES for second in side]) for side in (ours, theirs)]
+            both = dict(zip(("us", "us_optax"), microseconds, strict=True))
+            rows.append({"network": task.name, "optimizer": name, **both, "ratio": ratio(ours, theirs)})
+    return rows

@@ -1,0 +1,46 @@
+"""The machine itself: what its products and its memory can do, the limits that times are held against."""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.limits import BYTES, SIDE
+
+
+class Machine:
+    def __init__(self, task):
+        self.square = jnp.ones((SIDE, SIDE))
+        self.array = jnp.ones(BYTES // 4)
+        self.matrix = np.ones((SIDE, SIDE), np.float32)
+        with jax.default_matmul_precision("highest"):
+            self.multiply = jax.jit(lambda x: x @ x).lower(self.square).compile()
+        self.increase = jax.jit(lambda x: x + 1)
+
+    def product(self):
+        """2 SIDE³ operations by XLA."""
+        self.multiply(self.square).block_until_ready()
+
+    def blas_product(self):
+        """The same by NumPy's library."""
+        np.dot(self.matrix, self.matrix)
+
+    def copy(self):
+        """Reads BYTES and writes as many."""
+        self.increase(self.array).block_until_ready()
+
+
+def description():
+    """The accelerator, or the processor, as the system names it."""
+    device = jax.devices()[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"backend": jax.default_backend(), "device": device.device_kind, "processor": _processor(), "cores": cores}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown"

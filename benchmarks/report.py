@@ -1,0 +1,218 @@
+"""The results as tables in Markdown and as figures."""
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures are files: no screen is needed
+
+import matplotlib.pyplot as plt
+
+from benchmarks.peers import PEERS
+
+# Okabe & Ito 2008: told apart with any kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LAWS = {
+    "width": "width of two hidden layers",
+    "depth": "hidden layers of 128",
+    "batch": "batch",
+    "seeds": "seeds, in microseconds a step of each",
+}
+
+
+def markdown(results):
+    """All tables, one below the other."""
+    parts = [head(results)]
+    parts += [f"## {title}\n\n{table(results[name])}" for name, (title, table) in TABLES.items() if name in results]
+    return "\n\n".join(parts) + "\n"
+
+
+def head(results):
+    where = results["environment"]
+    peers = ", ".join(f"{name} {version}" for name, version in results["peers"].items())
+    lost = "".join(f"\n- without {name}: {why}" for name, why in results["lost"].items())
+    limits = results["machine"]
+    return (
+        "# Side by side\n\n"
+        f"{where['when']}, {where['processor']}, {where['cores']} cores, {where['device']} ({where['backend']}), "
+        f"Python {where['python']}; float32 throughout. Every figure is a median over rounds in which all took their "
+        "turn; each library in a process of its own, its losses checked against jaxmlp's for the first steps "
+        "(scikit-learn's not on two classes, which it trains as one logistic output). A ratio is jaxmlp's time over "
+        "the other's: below 1, jaxmlp is faster; in brackets the 95 % interval of the median.\n\n"
+        f"The machine's own limits in this run: products {limits['gflops_xla']:.0f} GFLOP/s by XLA, "
+        f"{limits['gflops_numpy']:.0f} by NumPy; memory {limits['gigabytes_a_second']:.1f} GB/s.\n\n"
+        f"Versions: {peers}.{lost}"
+    )
+
+
+def rows_of(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def bracket(ratio):
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
+def goals_table(rows):
+    """Where a goal was set: our ratio to the best of the group."""
+    lines = []
+    for row in rows:
+        for group, goal in row["goal"].items():
+            if group in row["best"]:
+                best = row["best"][group]
+                ratio = row["ratio"][best]
+                met = "yes" if ratio["median"] <= goal else "**no**"
+                lines.append((row["measure"], row["network"], group, best, bracket(ratio), goal, met))
+    return rows_of(("what", "network", "against", "which is", "ratio", "goal", "met"), lines) if lines else ""
+
+
+def times_table(rows):
+    """Microseconds a step of everybody, and of the machine's limit."""
+    names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
+    lines = [
+        (
+            f"{row['measure']}{', ' + str(row['epochs']) + ' epochs' if 'epochs' in row else ''}",
+            row["network"],
+            *(f"{row['us_a_step'][name]['median']:.3g}" if name in row["us_a_step"] else "" for name in names),
+            f"{row['limit_us']:.2g} ({row['limit_us'] / row['us_a_step']['jaxmlp']['median']:.0%})",
+        )
+        for row in rows
+    ]
+    return rows_of(("what", "network", *names, "limit (jaxmlp's share of it)"), lines)
+
+
+def compared(rows):
+    goals = goals_table(rows)
+    return f"{goals}\n\nMicroseconds a step of one training:\n\n{times_table(rows)}".strip()
+
+
+def dropout_table(rows):
+    lines = [(row["network"], row["peer"], f"{row['added']['median']:+.0%}", f"{row['goal']:.0%}") for row in rows]
+    return rows_of(("network", "library", "dropout adds", "goal for jaxmlp"), lines)
+
+
+def shuffling_table(rows):
+    lines = [
+        (
+            row["network"],
+            f"{row['rows']:,}",
+            *(f"{row['share'][name]['median']:.1%}" for name in ("order", "permutation")),
+            f"{row['goal']:.0%}",
+        )
+        for row in rows
+    ]
+    return rows_of(("network", "rows", "of an epoch", "jax.random.permutation would be", "goal"), lines)
+
+
+def optimizers_table(rows):
+    lines = [
+        (
+            row["network"],
+            row["optimizer"],
+            f"{row['us']['median']:.1f}",
+            f"{row['us_optax']['median']:.1f}",
+            bracket(row["ratio"]),
+        )
+        for row in rows
+    ]
+    return rows_of(("network", "optimizer", "µs", "µs of optax's", "ratio"), lines)
+
+
+def first_result_table(row):
+    parts = {name.removesuffix("_s"): f"{spread['median']:.2f}" for name, spread in row["parts"].items()}
+    lines = [
+        (
+            "import, load digits, compile, train 10 epochs, in a new process",
+            f"{row['cold_s']['median']:.2f}",
+            row["goal_s"],
+        ),
+        *((f"of which {name}", seconds, "") for name, seconds in parts.items()),
+        (f"the same with a compilation cache ({row['cache_misses']} misses)", f"{row['cached_s']['median']:.2f}", ""),
+        *(
+            (f"study {number + 1} of one process ({study['compilations']} compilations)", f"{study['s']:.2f}", "")
+            for number, study in enumerate(row["studies"])
+        ),
+    ]
+    return rows_of(("first result", "s", "goal"), lines)
+
+
+def scaling_table(rows):
+    lines = [(row["law"], row["value"], f"{row['us_a_step']['median']:.3g}", f"{row['limit_us']:.2g}") for row in rows]
+    return rows_of(("law", "value", "µs a step", "limit µs"), lines)
+
+
+def gpu_table(rows):
+    lines = [
+        (
+            row["network"],
+            row["precision"],
+            row["peer"],
+            f"{row['seeds']:,}",
+            f"{row['nets_a_second']['median']:.3g}",
+            f"{row['share_of_float32_limit']:.0%}",
+        )
+        for row in rows
+    ]
+    return rows_of(("network", "precision", "library", "seeds", "nets a second", "share of the float32 limit"), lines)
+
+
+TABLES = {
+    "step": ("One jitted step", compared),
+    "run": ("A whole run: shuffled epochs, validation after each", compared),
+    "seeds": ("Many seeds at once", compared),
+    "dropout": ("Dropout", dropout_table),
+    "shuffling": ("Shuffling", shuffling_table),
+    "optimizers": ("Updates beside optax's", optimizers_table),
+    "first_result": ("From a cold start", first_result_table),
+    "scaling": ("Scaling", scaling_table),
+    "gpu": ("GPU", gpu_table),
+}
+
+
+def figures(results):
+    """The figures that the results allow: from their names to Matplotlib figures."""
+    made = {}
+    rows = [row for name in ("step", "run", "seeds") for row in results.get(name, ())]
+    rows = [row for row in rows if row["measure"] in ("step", "run", "64 seeds")]
+    if rows:
+        made["side_by_side"] = side_by_side(rows)
+    if results.get("scaling"):
+        made["scaling"] = scaling_figure(results["scaling"])
+    return made
+
+
+def side_by_side(rows):
+    """Every peer's time over jaxmlp's, a panel for each measure, a marker for each network."""
+    measures = list(dict.fromkeys(row["measure"] for row in rows))
+    names = [name for name in PEERS if any(name in row["ratio"] for row in rows)]
+    figure, axes = plt.subplots(
+        1, len(measures), figsize=(3.9 * len(measures) + 1, 5), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, measure in zip(axes[0], measures, strict=True):
+        for place, row in enumerate([row for row in rows if row["measure"] == measure]):
+            there = [name for name in names if name in row["ratio"]]
+            times = [1 / row["ratio"][name]["median"] for name in there]
+            heights = [names.index(name) + 0.16 * (place - 1.5) for name in there]
+            axis.plot(times, heights, "os^D"[place], color=COLOURS[place], label=row["network"], markersize=6)
+        axis.axvline(1, color="black", linewidth=1)
+        axis.set(xscale="log", xlabel="times jaxmlp's time", title=measure, ylim=(len(names) - 0.4, -0.6))
+        axis.grid(alpha=0.25)
+        axis.set_yticks(range(len(names)), names)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=4, loc="outside lower center", frameon=False)
+    return figure
+
+
+def scaling_figure(rows):
+    """Microseconds a step along each law, and the machine's limit."""
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6.6), layout="constrained")
+    for axis, (law, label) in zip(axes.flat, LAWS.items(), strict=True):
+        for place, name in enumerate(dict.fromkeys(row["law"] for row in rows if row["law"].split(",")[0] == law)):
+            line = [row for row in rows if row["law"] == name]
+            values = [row["value"] for row in line]
+            axis.plot(values, [row["us_a_step"]["median"] for row in line], "o-", color=COLOURS[place], label=name)
+            if name == law:
+                axis.plot(values, [row["limit_us"] for row in line], "k:", label="products and memory alone")
+        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="µs a step")
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,127 @@
+"""The benchmarks: their arithmetic, the proof of equal work, and what becomes of a peer that is missing or wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import measures
+from benchmarks.gpu import gpu
+from benchmarks.limits import limit
+from benchmarks.processes import Processes
+from benchmarks.ratios import fastest, ratio, spread
+from benchmarks.report import figures, markdown
+from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_data, made_order, made_params
+
+TINY = Task((3, 5, 4), 8, 32, 16)
+EFFORT = measures.Effort(2, 0.0, (2,), (2,), (TINY,), ("adam",))
+MACHINE = {"gflops_xla": 100.0, "gflops_numpy": 150.0, "gigabytes_a_second": 10.0}
+
+
+def test_the_arithmetic_of_a_step():
+    # Forward 3*5 + 5*4 = 35 and weight gradients as many; error signals only of the second layer: 20; each twice 8 rows.
+    assert TINY.operations == 2 * 8 * (35 + 35 + 20)
+    # 44 parameters, seven times; a batch of 8 rows of 3 and a label.
+    assert TINY.least_bytes == 4 * (7 * (15 + 5 + 20 + 4) + 8 * 4)
+    assert TINY.steps == 4
+    assert limit(TINY, MACHINE) == pytest.approx(TINY.least_bytes / 10e9)
+    assert limit(NETWORKS[3], MACHINE) == pytest.approx(NETWORKS[3].operations / 150e9)
+
+
+def test_everybody_gets_the_same_numbers():
+    (inputs, labels), (more, _) = made_data(TINY)
+    assert inputs.shape == (32, 3) and more.shape == (16, 3) and set(labels) <= set(range(4))
+    assert np.array_equal(inputs, made_data(TINY)[0][0])
+    assert [layer["w"].shape for layer in made_params(TINY)] == [(3, 5), (5, 4)]
+    order = made_order(TINY, 6)
+    assert order.shape == (6, 8)
+    assert sorted(order[:4].ravel()) == list(range(32))
+
+
+def test_ratios_are_medians_over_rounds():
+    assert ratio([1, 2, 9], [2, 2, 3])["median"] == 1
+    assert ratio([1.0, 1.0], [2.0, 4.0]) == {"median": 0.375, "low": 0.25, "high": 0.5}
+    many = ratio(np.full(9, 2.0), np.linspace(3.9, 4.1, 9))
+    assert many["low"] < many["median"] == 0.5 < many["high"]
+    assert spread([3, 1, 2]) == {"median": 2, "least": 1, "most": 3}
+    times = {"a": [1, 9, 9], "b": [2, 2, 2], "c": [1, 1, 1]}
+    assert fastest(times, ["a", "b", "d"]) == "b" and fastest(times, ["d"]) is None
+
+
+@pytest.fixture(scope="module")
+def processes():
+    said = []
+    with Processes(["jaxmlp", "optax, scan", "equinox", "updates", "machine"], said.append) as running:
+        running.machine = MACHINE
+        yield running
+    assert not said, said
+
+
+def test_peers_have_the_same_losses(processes):
+    differences = measures.check(processes, EFFORT)["3-5-4"]
+    assert set(differences) == {"optax, scan", "equinox"}
+    assert max(differences.values()) < 1e-5
+
+
+@pytest.mark.parametrize("part", ["step", "run", "seeds"])
+def test_a_comparison_has_times_ratios_and_the_machines_limit(processes, part):
+    (row,) = getattr(measures, part)(processes, EFFORT)
+    assert {"jaxmlp", "optax, scan"} <= set(row["us_a_step"])
+    for name, one in row["ratio"].items():
+        times = row["us_a_step"]
+        assert one["low"] <= one["median"] <= one["high"]
+        least, most = times["jaxmlp"]["least"] / times[name]["most"], times["jaxmlp"]["most"] / times[name]["least"]
+        assert least <= one["median"] <= most
+    assert row["limit_us"] == pytest.approx(1e6 * limit(TINY, MACHINE))
+    assert row["best"]["fastest peer"] in row["ratio"]
+
+
+def test_on_a_gpu_precisions_are_asked_for_by_name(processes):
+    rows = gpu(processes, EFFORT, seeds=(1, 3), networks=(TINY,), epochs=1)
+    assert [(row["precision"], row["seeds"]) for row in rows if row["peer"] == "jaxmlp"] == [
+        (precision, count) for precision in ("float32", "tf32", "bfloat16") for count in (1, 3)
+    ]
+    assert all(row["nets_a_second"]["median"] > 0 for row in rows)
+
+
+def test_a_peer_that_cannot_or_differs_leaves_with_a_line():
+    said = []
+    with Processes(["jaxmlp", "optax", "torch, CUDA graph"], said.append) as processes:
+        # Whatever the reason on this machine: not installed, or no GPU.
+        processes.ask("torch, CUDA graph", prepare=[TINY, "step", [1]])
+        if processes.running.get("torch, CUDA graph") is None:
+            assert "torch, CUDA graph" in processes.lost
+        processes.lose("optax", "its losses differ")
+        assert said[-1] == "without optax: its losses differ"
+        assert processes.ask("optax", prepare=[TINY, "step", [1]]) is None
+
+
+def test_the_updates_of_all_optimizers_can_be_timed():
+    from benchmarks.peers.updates import PAIRS
+
+    assert tuple(PAIRS) == OPTIMIZERS
+
+
+def test_tables_and_figures_of_the_committed_results():
+    folder = Path(__file__).parents[1] / "benchmarks" / "results"
+    results = json.loads((folder / "results.json").read_text())
+    assert markdown(results) == (folder / "results.md").read_text()
+    assert set(figures(results)) == {"side_by_side", "scaling"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--only", "steps"], "--only must be of step, run, seeds, .*, got steps"),
+        (["--without", "jaxmlp"], "--without must be of jaxmlp; optax; .* got jaxmlp"),
+    ],
+)
+def test_wrong_arguments_get_clear_words(arguments, text):
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.search(text, done.stderr), done.stderr
