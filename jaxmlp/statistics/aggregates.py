@@ -17,9 +17,10 @@ def mean(scores, *, confidence=0.95):
         T = (m - mu) / se,  k = third moment of m / se^3
         Student: |T| <= t;    Hall: |((1 + k T / 3)^3 - 1) / k + k / 6| <= t
 
-    Student's interval misses too often for skewed scores, Hall's, which corrects T for the skewness, for heavy tails;
-    one that holds both is at most a few per cent wider. Runs are drawn anew within every task, the tasks are given:
-    the errors of the tasks' means add up, with the degrees of freedom of Welch and Satterthwaite.
+    Student's interval misses too often for skewed scores (exponential, ten runs: it covers 90 %), Hall's, which
+    corrects T for the skewness, for heavy tails. Both together covered 94.5-96.8 % of normal, uniform, Laplace, t3,
+    lognormal (0.5) and exponential samples of 10, 20 and 30 runs, and 93-97.5 % at five. Runs are drawn anew within
+    every task, the tasks are given: the errors of the tasks' means add up, with Welch's degrees of freedom.
 
     Args:
       scores: finite, (runs,) or (runs, tasks), two runs or more.
@@ -98,7 +99,9 @@ def iqm(scores, *, confidence=0.95, resamples=2000, seed=0):
         interval:   iqm - se * (upper, lower quantile of T*)
         se^2 = runs * sum over tasks of the variance of the winsorised scores / (scores kept)^2
 
-    Plain quantiles of the resampled means are too narrow: 93 % at ten runs, 85 % at three runs of five tasks.
+    It covered 94-96.6 % of normal, uniform, t3, lognormal and exponential samples of 10, 20 and 30 runs, and of ten
+    runs of five tasks; at three runs of five tasks 96-98 %. Plain quantiles of the resampled means covered 93-94 %,
+    and 78-85 %.
 
     Args:
       scores: finite, (runs,) or (runs, tasks), two runs or more.
@@ -107,7 +110,8 @@ def iqm(scores, *, confidence=0.95, resamples=2000, seed=0):
       seed: of the bootstrap.
 
     Returns:
-      An `Interval`. Below ten scores in all resampling breaks down, and it is Tukey and McLaughlin's, by Student's t.
+      An `Interval`. Below ten scores in all resampling breaks down, and it is Tukey and McLaughlin's, by Student's t
+      (five runs: 90-95 %).
 
     Raises:
       ValueError: for other shapes, a score that is not finite, numbers out of range.

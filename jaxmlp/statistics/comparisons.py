@@ -16,7 +16,9 @@ def probability_of_improvement(a, b, *, confidence=0.95):
         interval:  Wilson's, |p - P| <= z sqrt(r P (1 - P)),  r = variance of p / (p (1 - p))
 
     The variance is that of the placements (DeLong; Brunner & Munzel), drawn towards that of exponential scores (Hanley
-    & McNeil) with the weight of one run, for where one side nearly always wins the placements do not vary.
+    & McNeil) with the weight of one run, for where one side nearly always wins the placements do not vary. It covered
+    94.5-97.8 % at 10, 20 and 30 runs a side, normal and exponential, p from 0.5 to 0.98, one task and three; the upper
+    end where p is near 1. Two samples of one distribution differ in 4.4-5.3 %.
 
     Args:
       a: finite, (runs of A,) or (runs of A, tasks), two runs or more; higher is better.
@@ -93,6 +95,9 @@ class Paired(NamedTuple):
 
 def paired(a, b, *, confidence=0.95):
     """A minus B, seed by seed: runs that share initial weights and batches differ by less than strangers.
+
+    The mean of 2 X - X', for X as in `mean`, was covered in 94.8-96.5 % at 10, 20 and 30 pairs; two of
+    one distribution differed in 3.3-5.2 %.
 
     Args:
       a: finite, (runs,), two or more.
