@@ -7,7 +7,7 @@ import pytest
 import jaxmlp
 from experiments.textbook import penalties
 
-SMALL = {"seeds": 22, "steps": 700}
+SMALL = {"seeds": 22, "steps": 1500}
 
 
 @pytest.fixture(autouse=True)
