@@ -1,0 +1,166 @@
+"""How wide must one hidden layer be to draw a function?
+
+A network 1-width-1 of ReLU units learns four functions on [-1, 1] from 256 points: a slow wave sin(pi x), a fast one
+sin(6 pi x), a kink |x|, and a jump from -1 to 1. Two ways, for what exists need not be found: kinks at random, one in
+each of as many intervals, with the output weights solved by least squares; and all weights trained, by Adam with a
+cosine schedule, 1,600 steps. 20 seeds; errors are on points in between. The course: one hidden layer approximates
+nearly every continuous function if it is wide enough (Cybenko 1989, Hornik 1991), though it may have to be absurdly
+wide.
+"""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+WIDTHS = (2, 4, 8, 16, 32, 64, 128)
+FUNCTIONS = {
+    "slow wave": lambda x: np.sin(np.pi * x),
+    "fast wave": lambda x: np.sin(6 * np.pi * x),
+    "kink": np.abs,
+    "jump": lambda x: np.where(x > 0, 1.0, -1.0),
+}
+POINTS, BATCH = 256, 64
+LEARNING_RATE = 0.02
+
+
+def run(seeds=20, epochs=400, widths=WIDTHS):
+    recipes = {f"{width}": recipe((1, width, 1), epochs * POINTS // BATCH) for width in widths}
+    grids = {"function": range(len(FUNCTIONS)), "rate": [LEARNING_RATE]}
+    settings = {"seeds": seeds, "epochs": epochs, "batch_size": BATCH, "progress": False}
+    data = curves(FUNCTIONS)
+    study = jaxmlp.train_many(recipes, data, **grids, **settings)
+    trained = {key: np.sqrt(squares) for key, squares in by_name(study, "loss", list(FUNCTIONS)).items()}
+    solved = {str(width): np.array([solve(seed, width, data) for seed in range(seeds)]) for width in widths}
+    solved = {(name, width): e[:, i] for width, e in solved.items() for i, name in enumerate(FUNCTIONS)}
+    jump = by_name(study, "worst", list(FUNCTIONS))["jump", str(widths[-1])]
+    medians = {
+        way: {" of width ".join(key): np.median(values) for key, values in errors.items()}
+        for way, errors in (("solved", solved), ("trained", trained))
+    }
+    return Finding(
+        judge(solved, trained, jump, [str(width) for width in widths]),
+        {"median_rms_error": medians},
+        {"approximation": draw(study, solved, trained, widths)},
+    )
+
+
+def solve(seed, width, data):
+    """Errors by function of random units whose output weights are solved by least squares."""
+    rng = np.random.default_rng(seed)
+    kinks = 2 * (np.arange(width) + rng.uniform(0, 1, (1, width))) / width - 1  # one in each of `width` intervals
+    signs = rng.choice((-1, 1), (1, width))
+
+    def units(x):
+        return np.concatenate([np.maximum(signs * (x - kinks), 0), np.ones_like(x)], axis=1)
+
+    w = np.linalg.lstsq(units(np.asarray(data.train.inputs)), np.asarray(data.train.targets))[0]
+    return np.sqrt(np.mean((units(np.asarray(data.test.inputs)) @ w - data.test.targets) ** 2, axis=0))
+
+
+def curves(functions):
+    """Each function's values as a column of the targets; validation and test points lie between those of training."""
+    x = np.linspace(-1, 1, POINTS, dtype=np.float32)
+    between = (x[1:] + x[:-1]) / 2
+    parts = [
+        jaxmlp.Batch(points[:, None], np.stack([f(points) for f in functions.values()], 1).astype(np.float32))
+        for points in (x, between, between)
+    ]
+    return jaxmlp.Data(*parts)
+
+
+def recipe(sizes, steps):
+    """Which function is learned is a number, so that all of them train in one compiled program."""
+
+    def make(function, rate):
+        return jaxmlp.Learner(
+            init=lambda key: spread(jaxmlp.init(key, sizes), key),
+            loss=lambda params, batch, key: jaxmlp.mse(*predict(params, batch, function)),
+            evaluate=Partial(evaluate, function),
+            optimizer=jaxmlp.adam(jaxmlp.cosine_decay_schedule(rate, steps)),
+        )
+
+    return make
+
+
+def spread(params, key):
+    """Biases that put the kinks of the first layer's units anywhere in [-1, 1]; with zero biases all sit at 0."""
+    kinks = jax.random.uniform(jax.random.fold_in(key, 1), params[0]["b"].shape, minval=-1.0, maxval=1.0)
+    return [{"w": params[0]["w"], "b": -params[0]["w"][0] * kinks}, *params[1:]]
+
+
+def predict(params, batch, function):
+    targets = jnp.take(batch.targets, jnp.asarray(function, jnp.int32), axis=1)
+    return jaxmlp.apply(params, batch.inputs)[:, 0], targets
+
+
+def evaluate(function, params, batch):
+    outputs, targets = predict(params, batch, function)
+    return {"loss": jaxmlp.mse(outputs, targets), "worst": jnp.max(jnp.abs(outputs - targets))}
+
+
+def by_name(study, metric, names):
+    """A test metric (seeds,) for each pair of a function and a recipe."""
+    table = study.table()
+    return {
+        (names[int(function)], recipe): part[f"test_{metric}"].to_numpy()
+        for (function, recipe), part in table.groupby(["function", "recipe"])
+    }
+
+
+def judge(solved, trained, jump, widths):
+    continuous = [name for name in FUNCTIONS if name != "jump"]
+    narrow, wide = widths[1], widths[-1]
+    exists, found = (np.max([way[name, wide] for name in continuous], axis=0) for way in (solved, trained))
+    gain = trained["slow wave", narrow] / trained["slow wave", wide]
+    fast, slow = solved["fast wave", "8"], solved["slow wave", "8"]
+    return [
+        verdicts.mean(f"{wide} units are enough for every continuous function (error 0.05)", exists, at_most=0.05),
+        verdicts.mean(f"training finds such a network of {wide} units for each", found, at_most=0.05),
+        verdicts.mean(f"trained on the slow wave, {wide} units err a tenth of what {narrow} do", gain, at_least=10),
+        verdicts.greater("8 units, enough for a slow wave, are not for a fast one", fast, slow, by=0.3),
+        verdicts.mean(f"at a jump {wide} trained units still err by 0.5", jump, at_least=0.5),
+    ]
+
+
+def draw(study, solved, trained, widths):
+    with plt.rc_context(LOOK):
+        figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), width_ratios=(1.1, 1.1, 1.2))
+        axes[1].sharey(axes[0])
+        draw_errors(axes[0], solved, widths, "output weights solved")
+        draw_errors(axes[1], trained, widths, "all trained")
+        axes[0].set(ylabel="root mean squared error")
+        axes[0].legend(loc="lower left")
+        draw_fits(axes[2], study, [width for width in (4, 16, 128) if width in widths])
+    return figure
+
+
+def draw_errors(axis, errors, widths, title):
+    for name, colour, style, marker in zip(FUNCTIONS, COLOURS, STYLES, "osD^", strict=False):
+        quantiles = [np.quantile(errors[name, str(width)], (0.1, 0.5, 0.9)) for width in widths]
+        low, middle, high = np.maximum(np.array(quantiles).T, 1e-5)
+        axis.plot(widths, middle, color=colour, linestyle=style, marker=marker, linewidth=2, label=name)
+        axis.fill_between(widths, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.set(xscale="log", yscale="log", xlabel="hidden units")
+    axis.set_xticks(widths, [str(width) for width in widths])
+    axis.minorticks_off()
+    axis.set_title(f"{title}: medians, 10-90 %", fontsize=12)
+
+
+def draw_fits(axis, study, widths):
+    """The fast wave as the first seed's networks draw it."""
+    x = jnp.linspace(-1, 1, 500)
+    axis.plot(x, FUNCTIONS["fast wave"](np.asarray(x)), color="0.75", linewidth=5, label="fast wave")
+    for width, colour, style in zip(widths, COLOURS[1:], STYLES[::-1], strict=False):
+        trial = study.table().query(f"recipe == '{width}' and function == 1").index[0]
+        fit = jaxmlp.apply(study.params(trial), x[:, None])[:, 0]
+        axis.plot(x, fit, color=colour, linestyle=style, linewidth=1.8, label=f"{width} units")
+    axis.set(xlabel="x", ylabel="output", ylim=(-1.15, 1.85), xticks=(-1, -0.5, 0, 0.5, 1))
+    axis.set_title("the fast wave as one seed draws it", fontsize=12)
+    axis.legend(ncols=2, loc="upper center", handlelength=1.8)

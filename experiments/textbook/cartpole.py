@@ -1,0 +1,131 @@
+"""Do the same optimizers teach a network to act?
+
+Reinforcement learning: a policy network 4-32-2 balances a pole on a cart (Barto, Sutton & Anderson 1983, with the
+constants of OpenAI's CartPole-v0: 200 steps of 0.02 s). Its loss is the policy gradient's (REINFORCE, Williams 1992):
+-log pi(action | state) times the standardised return from there on, over 16 episodes a step. The environment is pure
+JAX, the start states are the data, and training knows nothing of it: the learner's loss plays the episodes. The course:
+next to supervised and unsupervised learning there is learning by reward, with the same networks and optimizers.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.tree_util import Partial
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+OPTIMIZERS = {"momentum": (jaxmlp.momentum, 0.1), "RMSProp": (jaxmlp.rmsprop, 0.01), "Adam": (jaxmlp.adam, 0.01)}
+SIZES = (4, 32, 2)
+STEPS, EPISODES = 200, 16
+DISCOUNT = 0.99
+GRAVITY, CART, POLE, HALF_LENGTH, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
+LIMITS = 2.4, 12 * np.pi / 180  # metres from the middle, radians from the upright
+SOLVED = 195
+
+
+def run(seeds=20, epochs=150, optimizers=OPTIMIZERS):
+    starts = np.random.default_rng(0).uniform(-0.05, 0.05, (3, EPISODES, SIZES[0])).astype(np.float32)
+    data = jaxmlp.Data(*(jaxmlp.Batch(part, np.zeros(EPISODES, np.int32)) for part in starts))
+    keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
+    results = {name: train(keys, policy(make(rate)), data, epochs) for name, (make, rate) in optimizers.items()}
+    curves = {name: np.asarray(result.history["train_seconds"]) for name, (result, _) in results.items()}
+    tests = {name: np.asarray(balanced) for name, (_, balanced) in results.items()}
+    return Finding(judge(curves, tests), {"seconds_balanced_on_test": tests}, {"cartpole": draw(curves)})
+
+
+def policy(optimizer):
+    return jaxmlp.Learner(Partial(start), Partial(loss), Partial(evaluate), optimizer)
+
+
+def start(key):
+    return jaxmlp.init(key, SIZES)
+
+
+@partial(jax.jit, static_argnames="epochs")
+def train(keys, learner, data, epochs):
+    """All seeds at once: (results, seconds that the trained policies balance on new starts)."""
+
+    def one(key):
+        result = jaxmlp.fit(key, learner, data, epochs=epochs)
+        return result, evaluate(result.params, data.test)["seconds"]
+
+    return jax.vmap(one)(keys)
+
+
+def loss(params, batch, key):
+    """The policy gradient's: actions that were followed by more reward than usual are made more likely."""
+    noise = jax.random.uniform(key, (STEPS, len(batch.inputs)))
+    states, rights, alive = jax.lax.stop_gradient(play(params, batch.inputs, noise))
+    ahead = jnp.arange(STEPS)[None, :] - jnp.arange(STEPS)[:, None]
+    returns = jnp.where(ahead >= 0, DISCOUNT ** jnp.maximum(ahead, 0).astype(jnp.float32), 0) @ alive
+    count = jnp.sum(alive)
+    centred = (returns - jnp.sum(returns * alive) / count) * alive
+    advantage = centred / (jnp.sqrt(jnp.sum(jnp.square(centred)) / count) + 1e-6)
+    log_policy = jax.nn.log_softmax(jaxmlp.apply(params, states))
+    chosen = jnp.where(rights, log_policy[..., 1], log_policy[..., 0])
+    return -jnp.sum(chosen * advantage) / count, {"seconds": seconds_of(alive)}
+
+
+def evaluate(params, batch):
+    """Without randomness: always the likelier action."""
+    _, _, alive = play(params, batch.inputs, jnp.full((STEPS, len(batch.inputs)), 0.5))
+    return {"loss": -seconds_of(alive), "seconds": seconds_of(alive)}
+
+
+def seconds_of(alive):
+    return SECONDS * jnp.mean(jnp.sum(alive, axis=0))
+
+
+def play(params, starts, noise):
+    """Episodes side by side: states (steps, episodes, 4), pushes to the right, and 1.0 while the pole is up."""
+
+    def step(carry, noise):
+        state, alive = carry
+        logits = jaxmlp.apply(params, state)
+        right = noise < jax.nn.sigmoid(logits[:, 1] - logits[:, 0])
+        after = move(state, jnp.where(right, FORCE, -FORCE))
+        upright = (jnp.abs(after[:, 0]) < LIMITS[0]) & (jnp.abs(after[:, 2]) < LIMITS[1])
+        return (after, alive * upright), (state, right, alive)
+
+    return jax.lax.scan(step, (starts, jnp.ones(len(starts))), noise)[1]
+
+
+def move(state, force):
+    """Euler's step of cart and pole: position, velocity, angle, angular velocity."""
+    x, v, angle, spin = state.T
+    sine, cosine, mass = jnp.sin(angle), jnp.cos(angle), CART + POLE
+    push = (force + POLE * HALF_LENGTH * spin**2 * sine) / mass
+    turn = (GRAVITY * sine - cosine * push) / (HALF_LENGTH * (4 / 3 - POLE * cosine**2 / mass))
+    pull = push - POLE * HALF_LENGTH * turn * cosine / mass
+    return jnp.stack([x + SECONDS * v, v + SECONDS * pull, angle + SECONDS * spin, spin + SECONDS * turn], axis=1)
+
+
+def judge(curves, tests):
+    first = np.concatenate([curve[:, 0] for curve in curves.values()])
+    untrained = verdicts.mean("before training the pole falls within a second", first, at_most=1, unit=" s")
+    claim = "{} learns to balance to the end on most seeds"
+    return [untrained] + [
+        verdicts.share(claim.format(name), seconds >= SECONDS * SOLVED, at_least=0.5) for name, seconds in tests.items()
+    ]
+
+
+def draw(curves):
+    with plt.rc_context(LOOK):
+        figure, axis = plt.subplots(figsize=(9, 4.8))
+        for (name, curve), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
+            low, middle, high = np.quantile(curve, (0.1, 0.5, 0.9), axis=0)
+            steps = np.arange(1, len(middle) + 1)
+            axis.plot(steps, middle, color=colour, linestyle=style, linewidth=2, label=name)
+            axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+        axis.axhline(SECONDS * STEPS, color="black", linewidth=1)
+        axis.text(1, SECONDS * STEPS + 0.04, "the end of an episode", va="bottom")
+        axis.set(xlabel=f"updates, of {EPISODES} episodes each", ylabel="the pole stays up (s)", ylim=(0, 4.35))
+        axis.set_title("policy gradient on CartPole: medians, and 10 % to 90 % of seeds", fontsize=12)
+        axis.legend(loc="lower right")
+    return figure
