@@ -5,12 +5,13 @@ import statistics
 from benchmarks.tasks import NETWORKS
 
 SIDE = 2048  # of the square matrices whose product is timed
-BYTES = 256 * 2**20  # of the array that is read and written
+SIZES = (2**16, 2**20, 2**24, 2**28)  # bytes of the arrays that are read and written: caches are faster than memory
 
 
 def measured(processes, effort):
-    """The rate of products, XLA's and NumPy's, and the bandwidth of memory."""
-    jobs = {name: ("machine", [NETWORKS[0], name, []]) for name in ("product", "blas_product", "copy")}
+    """The rate of products, XLA's and NumPy's, and the bandwidth of caches and memory by the bytes that are touched."""
+    jobs = {name: ("machine", [NETWORKS[0], name, []]) for name in ("product", "blas_product")}
+    jobs |= {size: ("machine", [NETWORKS[0], "copy", [size]]) for size in SIZES}
     for name, job in jobs.values():
         processes.prepare(job, [name])
     rounds = processes.in_turns(jobs, effort.repeats, 0.3)
@@ -18,11 +19,12 @@ def measured(processes, effort):
     return {
         "gflops_xla": 2 * SIDE**3 / seconds["product"] / 1e9,
         "gflops_numpy": 2 * SIDE**3 / seconds["blas_product"] / 1e9,
-        "gigabytes_a_second": 2 * BYTES / seconds["copy"] / 1e9,
+        "gigabytes_a_second": {str(size): 2 * size / seconds[size] / 1e9 for size in SIZES},
     }
 
 
 def limit(task, machine):
     """The least seconds of a step of Adam: by arithmetic at the better rate, or by bytes at the bandwidth."""
     rate = max(machine["gflops_xla"], machine["gflops_numpy"]) * 1e9
-    return max(task.operations / rate, task.least_bytes / (machine["gigabytes_a_second"] * 1e9))
+    size = next((size for size in SIZES if size >= task.least_bytes), SIZES[-1])
+    return max(task.operations / rate, task.least_bytes / (machine["gigabytes_a_second"][str(size)] * 1e9))

@@ -30,6 +30,7 @@ def head(results):
     peers = ", ".join(f"{name} {version}" for name, version in results["peers"].items())
     lost = "".join(f"\n- without {name}: {why}" for name, why in results["lost"].items())
     limits = results["machine"]
+    bandwidths = ", ".join(f"{rate:.0f}" for rate in limits["gigabytes_a_second"].values())
     return (
         "# Side by side\n\n"
         f"{where['when']}, {where['processor']}, {where['cores']} cores, {where['device']} ({where['backend']}), "
@@ -38,7 +39,7 @@ def head(results):
         "(scikit-learn's not on two classes, which it trains as one logistic output). A ratio is jaxmlp's time over "
         "the other's: below 1, jaxmlp is faster; in brackets the 95 % interval of the median.\n\n"
         f"The machine's own limits in this run: products {limits['gflops_xla']:.0f} GFLOP/s by XLA, "
-        f"{limits['gflops_numpy']:.0f} by NumPy; memory {limits['gigabytes_a_second']:.1f} GB/s.\n\n"
+        f"{limits['gflops_numpy']:.0f} by NumPy; copies of 64 KiB, 1, 16 and 256 MiB on one core {bandwidths} GB/s.\n\n"
         f"Versions: {peers}.{lost}"
     )
 

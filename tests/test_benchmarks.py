@@ -19,7 +19,11 @@ from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_data, made_order, 
 
 TINY = Task((3, 5, 4), 8, 32, 16)
 EFFORT = measures.Effort(2, 0.0, (2,), (2,), (TINY,), ("adam",))
-MACHINE = {"gflops_xla": 100.0, "gflops_numpy": 150.0, "gigabytes_a_second": 10.0}
+MACHINE = {
+    "gflops_xla": 100.0,
+    "gflops_numpy": 150.0,
+    "gigabytes_a_second": {"65536": 10.0, "1048576": 8.0, "16777216": 6.0, "268435456": 40.0},
+}
 
 
 def test_the_arithmetic_of_a_step():
