@@ -91,7 +91,7 @@ def play(params, starts, noise):
         right = noise < jax.nn.sigmoid(logits[:, 1] - logits[:, 0])
         after = move(state, jnp.where(right, FORCE, -FORCE))
         upright = (jnp.abs(after[:, 0]) < LIMITS[0]) & (jnp.abs(after[:, 2]) < LIMITS[1])
-        return (after, alive * upright), (state, right, alive)
+        return (after, jnp.where(upright, alive, 0)), (state, right, alive)
 
     return jax.lax.scan(step, (starts, jnp.ones(len(starts))), noise)[1]
 

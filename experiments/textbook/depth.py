@@ -78,7 +78,9 @@ def count(study, name, sizes, seeds):
 
 def pieces(params):
     """Straight pieces on [-1, 1]: how often any hidden unit switches between neighbours of a fine grid, and one."""
-    x = ((jnp.arange(40_000) + 0.5) / 20_000 - 1)[:, None]  # between round numbers, where kinks set by hand lie
+    x = jnp.asarray((np.arange(40_000) + 0.5) / 20_000 - 1, jnp.float32)[
+        :, None
+    ]  # between round numbers, where kinks set by hand lie
     on = np.concatenate([np.asarray(z) > 0 for z in jaxmlp.diagnostics.pre_activations(params, x)[:-1]], axis=1)
     return 1 + int(np.any(on[1:] != on[:-1], axis=1).sum())
 

@@ -1,7 +1,7 @@
 """What are the four steps of training, and do they lower the loss?
 
 Forward, loss, backward, update, written out one by one, on two moons: a network 2-8-1 of tanh units, gradient descent
-on all 140 points, 200 epochs, 30 seeds. The picture shows one seed at three epochs. The course: training goes round
+on all 140 points, 600 epochs, 30 seeds. The picture shows one seed at three epochs. The course: training goes round
 these four steps; each round lowers the loss a little, and many rounds bring it down.
 """
 
@@ -20,10 +20,10 @@ from experiments.figures import COLOURS, LOOK
 SIZES, ACTIVATION = (2, 8, 1), "tanh"
 OPTIMIZER = jaxmlp.gd(0.5)
 SHOWN = (0, 20, -1)
-ARROWS = 20  # how much longer updates are drawn than they are
+ARROWS = 10  # how much longer updates are drawn than they are
 
 
-def run(seeds=30, epochs=200):
+def run(seeds=30, epochs=600):
     data = jaxmlp.load("moons", rows=200).train
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     history, losses = jax.jit(jax.vmap(partial(train, data, epochs)))(keys)
@@ -101,7 +101,7 @@ def draw(data, history, losses):
             "1 forward: P(label 1)",
             "2 loss of each point",
             "3 backward: error signal ∂L/∂z",
-            "4 update (drawn x 20)",
+            "4 update (drawn x 10)",
         )
         for axis, title in zip(axes[0], titles, strict=True):
             axis.set_title(title, fontsize=12)
@@ -118,7 +118,7 @@ def draw_epoch(axes, data, params):
     logits, _, grads = look(params, data)
     each = np.asarray(jnp.logaddexp(0.0, logits[:, 0]) - labels.astype(np.float32) * logits[:, 0])
     signals = np.asarray(jaxmlp.diagnostics.error_signals(params, data, loss_of, ACTIVATION)[-1])[:, 0]
-    side = np.linspace(-2.3, 2.3, 81, dtype=np.float32)
+    side = np.linspace(-2.9, 2.9, 81, dtype=np.float32)
     plane = jax.nn.sigmoid(forward(params, jnp.asarray(np.stack(np.meshgrid(side, side), -1))))[..., 0]
     axes[0].contourf(side, side, plane, np.linspace(0, 1, 11), cmap="RdBu_r", vmin=-0.3, vmax=1.3)
     axes[0].contour(side, side, plane, [0.5], colors="black", linewidths=1.2)
@@ -131,5 +131,10 @@ def draw_epoch(axes, data, params):
     w, step = np.asarray(params[0]["w"]), -0.5 * ARROWS * np.asarray(grads[0]["w"])
     axes[3].quiver(*w, *step, angles="xy", scale_units="xy", scale=1, width=0.009, color=COLOURS[2])
     axes[3].plot(*w, "o", color="black", markersize=4)
+    mean_step = np.linalg.norm(step / ARROWS, axis=0).mean()
+    axes[3].text(0.03, 0.97, f"mean step {mean_step:.1g}", transform=axes[3].transAxes, va="top")
+    reach = max(4.0, 1.1 * np.abs(w).max())
+    axes[3].set(xlim=(-reach, reach), ylim=(-reach, 1.3 * reach))
     for axis in axes[:3]:
+        axis.set(xlim=(-2.3, 2.3), ylim=(-2.3, 2.9))
         axis.grid(visible=False)

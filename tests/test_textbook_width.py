@@ -1,0 +1,96 @@
+"""CartPole, plateau, approximation and depth: verdicts at a reduced size, and the faults that turn them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from experiments.textbook import approximation, cartpole, depth, plateau
+
+
+@pytest.fixture(autouse=True)
+def compiled_anew():
+    """Compiled functions would outlive a planted fault; and these programs are short, so compile them quickly."""
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+
+
+def outcomes(finding):
+    return [verdict.holds for verdict in finding.verdicts]
+
+
+ADAM = {"Adam": cartpole.OPTIMIZERS["Adam"]}
+
+
+def test_cartpole():
+    finding = cartpole.run(seeds=12, epochs=80, optimizers=ADAM)
+    assert outcomes(finding) == [True, True]
+    assert len(finding.numbers["seconds_balanced_on_test"]["Adam"]) == 12
+
+
+def test_a_policy_that_does_not_look_ahead_does_not_balance(monkeypatch):
+    monkeypatch.setattr(cartpole, "DISCOUNT", 0.0)  # no reward ahead counts, so that no action is better than another
+    assert outcomes(cartpole.run(seeds=12, epochs=40, optimizers=ADAM)) == [True, False]
+
+
+def circles():
+    """What no line can divide, in place of images."""
+    return jaxmlp.load("circles", rows=1200)
+
+
+def run_plateau():
+    return plateau.run(seeds=6, epochs={50: 20, 200: 20, 800: 20}, data=circles())
+
+
+def test_plateau():
+    assert outcomes(run_plateau()) == [True, True, True, True]
+
+
+def test_a_network_without_its_hidden_layer_stays_on_the_plateau(monkeypatch):
+    classifier = jaxmlp.classifier
+    monkeypatch.setattr(jaxmlp, "classifier", lambda sizes, **rest: classifier((sizes[0], sizes[-1]), **rest))
+    _, climbs, better, grows = outcomes(run_plateau())
+    assert better is False and not climbs and not grows
+
+
+def test_approximation():
+    exists, found, _, fast, jump = outcomes(approximation.run(seeds=4, epochs=60, widths=(2, 4, 8, 128)))
+    assert (exists, found, fast, jump) == (True, False, True, True)  # a network for the fast wave exists, unfound
+
+
+def test_few_units_and_no_activation_approximate_nothing(monkeypatch):
+    apply = jaxmlp.apply
+    monkeypatch.setattr(jaxmlp, "apply", lambda params, inputs: apply(params, inputs, "linear"))
+    exists, found, gain, _, _ = outcomes(approximation.run(seeds=4, epochs=60, widths=(2, 4, 8)))
+    assert (exists, found, gain) == (False, False, False)
+
+
+def test_pieces():
+    assert depth.pieces(depth.fold((1, 12, 1))) == 12
+    assert depth.pieces(depth.fold((1, 3, 4, 1))) == 12
+    assert depth.pieces(depth.fold((1, 6, 6, 1))) == 36
+    x = jnp.linspace(-1, 1, 1001)[:, None]
+    folded = np.asarray(jaxmlp.apply(depth.fold((1, 3, 1)), x))
+    np.testing.assert_allclose([folded.min(), folded.max()], [0, 1], atol=1e-2)
+    assert [len(np.unique(np.sign(np.diff(depth.tent(n)(x[:, 0]))))) for n in (1, 2)] == [2, 2]
+
+
+def test_depth():
+    finding = depth.run(seeds=3, epochs=3)
+    assert outcomes(finding)[:4] == [True, True, False, False]
+    assert finding.numbers["pieces"]["12"]["at random"] == 13
+
+
+def test_depth_s_verdicts_turn_with_counts_and_errors():
+    noise = np.array([0.9, 1.0, 1.1, 1.05])
+    counts = {"12": {}, "6 and 6": {}}
+    for way, few, many in (("by hand", 11, 25), ("at random", 13, 40), ("trained", 30, 45)):
+        counts["12"][way], counts["6 and 6"][way] = few * noise, many + noise
+    levels = dict(zip(depth.SHAPES, (0.01, 0.1, 0.2), strict=True))
+    errors = {(t, name): level * noise**i for t in depth.TARGETS for i, (name, level) in enumerate(levels.items())}
+    hold = [verdict.holds for verdict in depth.judge(errors, counts)]
+    assert hold == [False, False, True, True, True, False, False, True]
