@@ -119,8 +119,8 @@ def seeds(processes, effort):
 
 
 def seed_job(name, task, count, epochs):
-    most = {"scikit-learn": MOST_SCIKIT_LEARN_SEEDS, "torch.func": MOST_TORCH_SEEDS}.get(name, count)
-    count = min(count, most)
+    most = {"scikit-learn": MOST_SCIKIT_LEARN_SEEDS, "torch.func": MOST_TORCH_SEEDS}
+    count = min(count, most.get(name) or count)
     return "seeds", [count, epochs], count * epochs * task.steps
 
 

@@ -1,6 +1,7 @@
 """Plain JAX with optax: a jitted step in a loop, and a whole run as one scan, over seeds by vmap."""
 
 import os
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +81,8 @@ class OptaxScan(Optax):
 class OptaxSharded(OptaxScan):
     """The same with the seeds shared over one device for each core: the expert's way on a CPU."""
 
-    run = step = None
+    run: Any = None  # on seeds alone
+    step: Any = None
 
     def __init__(self, task):
         jax.config.update("jax_num_cpu_devices", os.cpu_count())
