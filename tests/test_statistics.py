@@ -270,7 +270,7 @@ def test_two_pairs_have_no_effect_size():
 def test_holm_by_hand():
     assert statistics.holm([0.3, 0.01, 0.02, 0.5]) == pytest.approx([0.6, 0.04, 0.06, 0.6])
     assert statistics.holm([0.9, 0.8]).tolist() == [1.0, 1.0]
-    assert statistics.holm([0.02]).tolist() == [0.02] and statistics.holm([]).shape == (0,)
+    assert statistics.holm([0.02, 0.0]).tolist() == [0.02, 0.0] and statistics.holm([]).shape == (0,)
 
 
 # Times
@@ -381,6 +381,9 @@ def test_seeds_needed():
     assert statistics.seeds_needed(3 * differences_of_effect(0.8), power=0.8) == 15
     assert statistics.seeds_needed(differences_of_effect(0.05)) == 4205
     assert statistics.seeds_needed(differences_of_effect(0.5), confidence=0.99) == 63
+    assert [statistics.seeds_needed(differences_of_effect(effect)) for effect in (0.9, 2.0, 3.0)] == [16, 5, 4]
+    # By noncentral t too, though more than a thousand are counted by the normal distribution.
+    assert statistics.seeds_needed(differences_of_effect(0.06), confidence=0.99) == 4137
 
 
 def test_seeds_needed_by_normal_and_by_noncentral_t_agree():
@@ -393,7 +396,7 @@ def test_seeds_needed_by_normal_and_by_noncentral_t_agree():
 
 def test_seeds_needed_at_the_ends():
     assert statistics.seeds_needed([0.0, 0.0, 0.0]) == INF == statistics.seeds_needed([1.0, -1.0])
-    assert statistics.seeds_needed([0.1, 0.1, 0.1]) == 2 == statistics.seeds_needed(differences_of_effect(1e9))
+    assert statistics.seeds_needed([0.5, 0.5, 0.5]) == 2 == statistics.seeds_needed(differences_of_effect(1e9))
 
 
 def test_seeds_needed_have_the_power():
@@ -421,9 +424,21 @@ def test_sensitivity_counts_the_unbroken_stretch_only():
     assert found == pytest.approx((0.01, 10**-2.5, 10**-1.5, 1.0, False))
 
 
+def test_sensitivity_goes_by_the_spacing_of_the_grid():
+    found = statistics.sensitivity([1e-6, 1e-3, 1e-1], [0.0, 1.0, 0.5], tolerance=0.25)
+    assert found == pytest.approx((1e-3, 10**-3.75, 1e-2, 1.75, False))
+
+
+def test_sensitivity_without_tolerance_keeps_equal_rates():
+    assert statistics.sensitivity(RATES[:4], [0.1, 0.8, 0.8, 0.1], tolerance=0) == pytest.approx(
+        (1e-3, 1e-3, 1e-2, 1, False)
+    )
+
+
 def test_sensitivity_at_the_ends_of_the_grid():
     assert statistics.sensitivity(RATES[:2], [0.5, 0.6], tolerance=0.2) == pytest.approx((1e-3, 1e-4, 1e-3, 1, True))
     assert statistics.sensitivity(RATES[:3], [0.9, 0.8, 0.0], tolerance=0.1).open
+    assert statistics.sensitivity(RATES[:3], [0.0, 0.8, 0.9], tolerance=0.05).open
     alone = statistics.sensitivity(RATES[:3], [NAN, 0.8, INF], tolerance=0.1)
     assert alone == pytest.approx((1e-3, 1e-3, 1e-3, 0.0, False))
     assert statistics.sensitivity(RATES[:3], [0.1, 0.8, 0.2], tolerance=0).decades == 0
@@ -667,6 +682,16 @@ WRONG = [
         lambda: statistics.sensitivity([0.2, 0.1], [1.0, 1.0], tolerance=0.1),
         ValueError,
         "sensitivity: rates must be two or more, above 0 and increasing, got [0.2, 0.1]",
+    ),
+    (
+        lambda: statistics.sensitivity([0.1, 0.3, 0.2], [1.0, 1.0, 1.0], tolerance=0.1),
+        ValueError,
+        "sensitivity: rates must be two or more, above 0 and increasing, got [0.1, 0.3, 0.2]",
+    ),
+    (
+        lambda: statistics.sensitivity([0.1, 0.2], np.ones((2, 0)), tolerance=0.1),
+        ValueError,
+        "sensitivity: scores must be of shape (2,) or (2, runs), got (2, 0)",
     ),
     (
         lambda: statistics.sensitivity([0.0, 0.1], [1.0, 1.0], tolerance=0.1),
