@@ -1,5 +1,7 @@
 """What goes on inside a network: pure functions of params and data, which may be jitted and vmapped over params."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -10,7 +12,7 @@ from jaxmlp.mlp import apply
 __all__ = ["dead_units", "error_signals", "layer_gradient_norms", "pre_activations"]
 
 
-def pre_activations(params, inputs, activation="relu"):
+def pre_activations(params, inputs, activation: str | Callable = "relu"):
     """Every layer's weighted sums z = h @ w + b, h being activation(z) of the layer before; the last are the outputs.
 
     Args:
@@ -31,7 +33,7 @@ def pre_activations(params, inputs, activation="relu"):
     return _forward(params, inputs, activation_function(activation, "pre_activations"), [None] * len(params))
 
 
-def error_signals(params, batch, loss, activation="relu"):
+def error_signals(params, batch, loss, activation: str | Callable = "relu"):
     """Every unit's error signal on every example: the derivative of the loss by its weighted sum, dL/dz.
 
     Backpropagation computes them from the last layer to the first, signal = (signal of the next layer @ w.T) *
@@ -68,7 +70,7 @@ def error_signals(params, batch, loss, activation="relu"):
     return jax.grad(loss_of)([jnp.zeros(z.shape, z.dtype) for z in shapes])
 
 
-def dead_units(params, inputs, activation="relu"):
+def dead_units(params, inputs, activation: str | Callable = "relu"):
     """Which hidden units are dead: the derivative of their activation is 0 on every row, so they get no gradient.
 
     Args:

@@ -1,5 +1,7 @@
 """Learners made of the network, a loss and an optimizer: `classifier` and `regressor`."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
@@ -28,8 +30,8 @@ def classifier(
     sizes,
     *,
     optimizer,
-    activation="relu",
-    weight_init="he_normal",
+    activation: str | Callable = "relu",
+    weight_init: str | Callable = "he_normal",
     bias=0.0,
     dropout_rate=None,
     input_dropout_rate=None,
@@ -90,8 +92,8 @@ def regressor(
     sizes,
     *,
     optimizer,
-    activation="relu",
-    weight_init="he_normal",
+    activation: str | Callable = "relu",
+    weight_init: str | Callable = "he_normal",
     bias=0.0,
     dropout_rate=None,
     input_dropout_rate=None,

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import Normalize
 
 import jaxmlp
 from experiments import verdicts
@@ -146,7 +147,7 @@ def draw():
         for place, layer in enumerate(values):
             signal = signals[place - 1][0] if place else None
             draw_units(axis, spots[place], np.asarray(layer)[0], signal, scale)
-        bar = plt.cm.ScalarMappable(plt.Normalize(-scale, scale), "RdBu_r")
+        bar = plt.cm.ScalarMappable(Normalize(-scale, scale), "RdBu_r")
         figure.colorbar(bar, ax=axis, label="error signal ∂L/∂z of a unit", shrink=0.75, pad=0.01)
         axis.annotate("", (0.0, -1.85), (9.0, -1.85), arrowprops={"arrowstyle": "->", "linewidth": 1.8})
         axis.text(

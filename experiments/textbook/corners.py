@@ -8,6 +8,8 @@ the excess is (loss - optimal loss) / optimal loss on the training data. The cou
 what networks began from.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -37,7 +39,7 @@ def run(seeds=20, epochs=1000, cluster_epochs=300, images=500):
     recipe, data, optimum, components = autoencoder(epochs)
     study = train(recipe, data, seeds, epochs)
     curves["PCA"] = study.history("train_loss").to_numpy() / optimum - 1
-    angles = np.array([degrees_between(study.params(trial)[1]["w"], components) for trial in study.done])
+    angles = np.array([degrees_between(study.params(trial), components) for trial in study.done])
     gradient, lloyd = cluster(seeds, cluster_epochs, images)
     last = {name: curve[:, -1] for name, curve in curves.items()}
     return Finding(
@@ -88,8 +90,9 @@ def autoencoder(epochs):
     return recipe, jaxmlp.Batch(inputs, inputs), optimum, exact.components_
 
 
-def degrees_between(decoder, components):
-    """The largest angle between the planes that two sets of rows span."""
+def degrees_between(params, components):
+    """The largest angle between the planes that the decoder's rows and PCA's components span."""
+    decoder = params[-1]["w"]
     return float(np.degrees(subspace_angles(np.asarray(decoder, float).T, np.asarray(components, float).T).max()))
 
 
@@ -108,8 +111,9 @@ def cluster(starts, epochs, images):
 
     settings = {"seeds": 1, "epochs": epochs, "batch_size": len(inputs), "progress": False}
     study = jaxmlp.train_many(recipe, data, start=range(starts), **settings)
-    firsts = [np.asarray(first_centres(inputs, start)) for start in range(starts)]
-    lloyd = [KMeans(CENTRES, init=first, n_init=1).fit(inputs).inertia_ for first in firsts]
+    firsts: list[Any] = [np.asarray(first_centres(inputs, start)) for start in range(starts)]
+    once: Any = 1
+    lloyd = [KMeans(CENTRES, init=first, n_init=once).fit(inputs).inertia_ for first in firsts]
     return study.table()["test_loss"].to_numpy(), np.array(lloyd)
 
 

@@ -28,20 +28,21 @@ def run(seeds=100, epochs=500, widths=WIDTHS):
     recipes = {f"{width} units": recipe(width) for width in widths}
     study = jaxmlp.train_many(recipes, data, seeds=seeds, epochs=epochs, is_tanh=[0, 1], progress=False)
     table = study.table()
-    right = table["test_accuracy"] == 1
-    solved = {
-        (name, width): right[(table["recipe"] == f"{width} units") & (table["is_tanh"] == which)]
+    trials = {
+        (name, width): table[(table["recipe"] == f"{width} units") & (table["is_tanh"] == which)].index.to_numpy()
         for which, name in enumerate(ACTIVATIONS)
         for width in widths
     }
+    right = table["test_accuracy"].to_numpy() == 1
+    solved = {key: right[numbers] for key, numbers in trials.items()}
     shown = {
-        "two tanh units that learned it": solved["tanh", 2][solved["tanh", 2]].index,
-        "two ReLU units that did not": solved["ReLU", 2][~solved["ReLU", 2]].index,
+        "two tanh units that learned it": trials["tanh", 2][solved["tanh", 2]],
+        "two ReLU units that did not": trials["ReLU", 2][~solved["ReLU", 2]],
     }
     return Finding(
         judge(solved, max(widths)),
         {"seeds": seeds, "solved": {f"{width} {name}": int(won.sum()) for (name, width), won in solved.items()}},
-        {"xor": draw(solved, {title: study.params(trials[0]) for title, trials in shown.items() if len(trials)})},
+        {"xor": draw(solved, {title: study.params(numbers[0]) for title, numbers in shown.items() if len(numbers)})},
     )
 
 
@@ -64,7 +65,7 @@ def judge(solved, widest):
         verdicts.share(f"two {name} units learn XOR on most seeds", solved[name, 2], at_least=0.5)
         for name in ACTIVATIONS
     ]
-    either_won = solved["ReLU", 1].to_numpy() | solved["tanh", 1].to_numpy()
+    either_won = solved["ReLU", 1] | solved["tanh", 1]
     return [
         verdicts.share("one hidden unit never learns XOR", either_won, at_most=0.1),
         *most,
