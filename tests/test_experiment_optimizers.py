@@ -1,54 +1,109 @@
-"""The main job, as from the shell, at its smallest."""
+"""The main job, as from the shell: what it writes, what it says, and that it goes on where it was."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+import jaxmlp
+from experiments.optimizers import __main__ as command
+
 ROOT = Path(__file__).parents[1]
+SMALL = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "8,4")
 
 
 def run(*arguments):
-    command = [sys.executable, "-m", "experiments.optimizers", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    line = [sys.executable, "-m", "experiments.optimizers", *map(str, arguments)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.parametrize(("data", "metric"), [("iris", "accuracy"), ("diabetes", "r2")])
-def test_the_main_job_writes_table_figure_and_raw_results(tmp_path, data, metric):
-    small = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "8,4")
-    done = run("--data", data, "--optimizers", "gd,adam", *small, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "3 fresh seeds" in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "curves.csv", "figures", "pairs.csv", "protocol.json", "report.html", "report.md", "studies", "summary.csv", "trials.csv",
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """One run from the shell that the tests below look at."""
+    out = tmp_path_factory.mktemp("out")
+    return run("--data", "iris,diabetes", "--optimizers", "gd,adam", *SMALL, "--out", out), out
+
+
+def test_the_main_job_says_its_rules_first_and_its_verdict_last(done):
+    process, out = done
+    assert process.returncode == 0, process.stderr
+    said = " ".join(process.stdout.split())
+    assert said.index("Then it runs with 3 fresh seeds") < said.index("has the best mean")
+    assert "for gd, adam:" in said and "diabetes:" in said
+    assert str(out / "report.html") in "".join(process.stdout.split())
+
+
+def test_the_main_job_writes_report_tables_figures_and_raw_data(done):
+    out = done[1]
+    assert {path.name for path in out.iterdir()} == {
+        "curves.csv", "figures", "overall.csv", "pairs.csv", "protocol.json", "report.html", "report.md", "studies", "summary.csv", "trials.csv",
     }  # fmt: skip
-    summary, trials = pd.read_csv(tmp_path / "summary.csv"), pd.read_csv(tmp_path / "trials.csv")
-    fresh, tuning = trials[trials["stage"] == "fresh"], trials[trials["stage"] == "tuning"]
-    assert (len(fresh), len(tuning)) == (2 * 3, 2 * 3 * 2)
-    assert set(fresh["seed"]).isdisjoint(tuning["seed"])
+    figures = {path.name for path in (out / "figures").iterdir()}
+    assert {"iris-ranking.svg", "iris-ranking.png", "diabetes-metric_curves.svg", "profile.png"} <= figures
+    curves = pd.read_csv(out / "curves.csv")
+    assert len(curves) == 2 * 2 * 3 * 3 and {"1", "4"} <= set(curves.columns)
+
+
+def test_rates_are_chosen_on_validation_data_and_scores_come_from_fresh_seeds(done):
+    summary, trials = pd.read_csv(done[1] / "summary.csv"), pd.read_csv(done[1] / "trials.csv")
+    stages: Any = dict(iter(trials.groupby("stage")))
+    assert (len(stages["fresh"]), len(stages["tuning"])) == (2 * 2 * 3, 2 * 2 * 3 * 2)
+    assert set(stages["fresh"]["seed"]).isdisjoint(stages["tuning"]["seed"])
     for row in summary.to_dict("records"):
-        mine = tuning[tuning["optimizer"] == row["optimizer"]]
-        scores = {
-            rate: mine["validation_loss"][mine["learning_rate"] == rate].mean() for rate in set(mine["learning_rate"])
-        }
-        assert row["learning_rate"] == pytest.approx(min(scores, key=scores.__getitem__))
-        expected = fresh[fresh["optimizer"] == row["optimizer"]][f"test_{metric}"].mean()
-        assert (row["metric"], row["mean"]) == (metric, pytest.approx(expected))
+        where = "optimizer == @row['optimizer'] and problem == @row['problem']"
+        losses = stages["tuning"].query(where).groupby("learning_rate")["validation_loss"].mean()
+        assert row["learning_rate"] == pytest.approx(losses.idxmin())
+        fresh = stages["fresh"].query(where)
+        assert row["mean"] == pytest.approx(fresh[f"test_{row['metric']}"].mean())
+        assert fresh["learning_rate"].to_numpy() == pytest.approx(row["learning_rate"])
 
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--optimizers", "adamm"), "unknown optimizer 'adamm': must be one of gd, momentum, "),
-        (("--seeds", 1), "seeds must be at least 2, got 1"),
-        (("--data", "digitz"), "unknown problem 'digitz': not one of digits, .* source must be one of"),
+        (("--optimizers", "adamm"), "unknown optimizer 'adamm': must be one of gd, momentum, .*my_file.py:name"),
+        (("--optimizers", "nowhere.py:mine"), "nowhere.py must be a file that exists"),
+        (("--optimizers", "adam,adam"), "two optimizers are called 'adam': .*other=adam"),
+        (("--seeds", "1"), "seeds must be at least 2, got 1"),
+        (("--trials", "1"), "trials must be at least 2, got 1"),
+        (("--low", "1", "--high", "0.1"), "learning rates must rise from low to high, got 1 to 0.1"),
+        (("--protocol", "mine"), "unknown protocol 'mine': must be one of standard, deepobs, algoperf"),
+        (("--problems", "digitz"), "unknown problem 'digitz': not one of digits, .*my_file.py:name"),
+        (("--problems", "nowhere.csv"), "problem 'nowhere.csv' cannot be made: .*a file that exists"),
+        (("--problems", "mnist_mlp", "--folder", "."), "problem 'mnist_mlp' cannot be made: .*folder must hold"),
+        (
+            ("--problems", "iris", "--batch-size", "1000"),
+            "problem 'iris' cannot be trained: .*batch_size must be at most",
+        ),
+        (
+            ("--problems", "iris", "--hidden", "wide"),
+            "--hidden must be whole numbers such as 128,64, or none, got 'wide'",
+        ),
     ],
 )
-def test_wrong_arguments_get_clear_words_and_no_traceback(arguments, text):
-    done = run(*arguments)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    assert re.search(text, done.stderr, flags=re.DOTALL), done.stderr
+def test_wrong_arguments_get_clear_words_and_no_traceback(arguments, text, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(jaxmlp, "use_cpu_devices", lambda: None)
+    with pytest.raises(SystemExit) as left:
+        command.main([*arguments, "--out", str(tmp_path / "out")])
+    assert re.search(text, str(left.value), flags=re.DOTALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_can_be_named_is_listed(capsys):
+    command.main(["--list"])
+    said = capsys.readouterr().out
+    assert "adam" in said and "quadratic_deep" in said and "algoperf" in said
+
+
+def test_ctrl_c_leaves_with_a_sentence(monkeypatch):
+    def interrupted(options, console):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jaxmlp, "use_cpu_devices", lambda: None)
+    monkeypatch.setattr(command, "run", interrupted)
+    with pytest.raises(SystemExit, match="the same command goes on from here"):
+        command.main([])

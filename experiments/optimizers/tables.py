@@ -14,7 +14,7 @@ def problem_rows(found, problem):
     """(headings, rows) of a problem's table, all of it text, best first."""
     unit = ", %" if problem.metric == "accuracy" else ""
     headings = ["optimizer", "learning rate", f"test {problem.label}{unit} (95 % interval)", "IQM"]
-    headings += [f"epochs to {problem.target:g}", "reached", "diverged", "good rates", "s a run"]
+    headings += [f"epochs to {problem.target:g}", "reached", "diverged", "good rates, decades", "s a run"]
     table = found.summary[found.summary["problem"] == problem.name]
     return headings, [_texts(problem, row) for row in table.to_dict("records")]
 
@@ -24,7 +24,7 @@ def _texts(problem, row):
         return [row["optimizer"], "", row["trouble"], "", "", "", "", "", ""]
     edge = " *" if row["rate_at_the_edge"] else ""
     at_least = "≥ " if row["decades_open"] else ""
-    decades = "" if np.isnan(row["decades"]) else f"{at_least}{row['decades']:.1f} decades"
+    decades = "" if np.isnan(row["decades"]) else f"{at_least}{row['decades']:.1f}"
     return [
         row["optimizer"],
         f"{row['learning_rate']:.2g}{edge}",

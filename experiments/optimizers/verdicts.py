@@ -161,8 +161,8 @@ def _verdict(comparison, problem, every):
         order_of = f" from {nearest}" if len(more) > 1 else ""
         seeds = "out of reach" if more[nearest] > OUT_OF_REACH else f"about {_seeds(more[nearest])}"
         parts.append(f"cannot be told from {_listed(told[UNKNOWN])} (to tell it{order_of}: {seeds})")
-    ending = f"{order[0]} has the best mean" + (f"; it {'; it '.join(parts)}" if parts else "")
-    return f"{ending}.{target}"
+    opening = f"{order[0]} has the best mean" if len(order) > 1 else f"Only {order[0]} has a score"
+    return "; it ".join([opening, *parts]) + f".{target}"
 
 
 def _listed(names):

@@ -1,0 +1,293 @@
+"""The comparison itself: equal chances, validation only, faulty optimizers, going on after an interruption, verdicts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxmlp
+from experiments.optimizers import Comparison, Problem, Protocol, compare
+from experiments.optimizers import outcomes as engine
+from experiments.optimizers.contestants import parse_contestants
+from experiments.optimizers.findings import findings
+from experiments.optimizers.outcomes import best_point, folder_name, fresh_table
+from experiments.optimizers.summary import costs, normalised, oriented, ranked, summary
+from experiments.optimizers.verdicts import (
+    BETTER,
+    SAME,
+    UNKNOWN,
+    Pair,
+    in_words,
+    inclusion_lines,
+    inclusions,
+    judged,
+    pairs,
+)
+from jaxmlp import statistics
+
+TINY = Protocol("tiny", trials=3, low=1e-3, high=1.0, tuning_seeds=2, seeds=10)
+
+
+def bowl(optimizer, start=4.0):
+    """A Learner with one parameter: loss w^2, plus noise that the rows bring."""
+    return jaxmlp.Learner(
+        init=lambda key: jnp.float32(start) + 0.1 * jax.random.normal(key, ()),
+        loss=lambda w, batch, key: w**2 + w * jnp.mean(batch.inputs),
+        evaluate=lambda w, batch: {"loss": w**2 + jnp.mean(batch.inputs)},
+        optimizer=optimizer,
+    )
+
+
+ROWS = jaxmlp.Batch(jnp.linspace(-1, 1, 40)[:, None], jnp.zeros(40))
+BOWL = Problem(
+    "bowl", "a parabola", jaxmlp.Data(ROWS, ROWS, ROWS), bowl, epochs=6, target=0.5, batch_size=10, metric="loss", mode="min", keep="last"
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """Two copies of one optimizer, the same at a tenth of its tuned rate (which is 1), and another one."""
+    return compare("adam,copy=adam,gd,tenth=adam@0.1", BOWL, TINY)
+
+
+def untrained_comparison(optimizers, problems=(BOWL,), outcomes=None):
+    """A comparison without any training."""
+    return Comparison(TINY, problems, tuple(parse_contestants(optimizers)), outcomes or {}, {}, 0.0)
+
+
+def test_every_optimizer_gets_the_same_trials_and_seeds(comparison):
+    tuned = [comparison.outcomes["bowl", name].tuning for name in ("adam", "copy", "gd")]
+    assert all(len(table) == 3 * 2 for table in tuned)
+    assert len({tuple(table["learning_rate"]) for table in tuned}) == 1
+    fresh = [tuple(outcome.fresh["seed"]) for outcome in comparison.outcomes.values()]
+    assert set(fresh) == {tuple(range(10))} and not set(fresh[0]) & set(tuned[0]["seed"])
+    assert comparison.outcomes["bowl", "tenth"].tuning.empty
+
+
+def test_the_choice_is_by_validation_data_and_never_by_test_rows(comparison):
+    shifted = BOWL.data._replace(test=ROWS._replace(inputs=ROWS.inputs + 3.0))
+    plain = comparison.outcomes["bowl", "gd"]
+    other = compare("gd", BOWL._replace(data=shifted), TINY).outcomes["bowl", "gd"]
+    assert plain.chosen == other.chosen
+    np.testing.assert_allclose(plain.fresh["score"] + 3.0, other.fresh["score"], rtol=1e-5)
+    losses = plain.tuning.groupby("learning_rate")["validation_loss"].mean()
+    assert plain.chosen[0]["learning_rate"] == pytest.approx(losses.idxmin())
+
+
+def test_a_rate_at_which_one_seed_diverged_is_not_chosen():
+    table = pd.DataFrame({"point": [0, 0, 1, 1], "tuned": [0.9, -np.inf, 0.1, 0.2], "time": [1.0, np.inf, 5.0, 9.0]})
+    assert best_point(TINY, table) == 1
+    assert best_point(TINY._replace(score="time"), table.assign(tuned=[3, 4, 1, 2])) == 1
+    missed = table.assign(time=np.inf, tuned=[0.5, 0.5, 0.1, 0.2])
+    assert best_point(TINY._replace(score="time"), missed) == 0
+
+
+def test_two_copies_of_one_optimizer_show_no_difference(comparison):
+    (pair,) = [pair for pair in pairs(comparison) if {pair.first, pair.second} == {"adam", "copy"}]
+    assert (pair.verdict, pair.ties, pair.p_value) == (SAME, 10, 1.0)
+    assert in_words(pair, BOWL, TINY) == f"{pair.first} and {pair.second}: no difference (identical on every seed)."
+
+
+def test_adam_at_a_tenth_of_its_tuned_rate_is_told_apart(comparison):
+    assert comparison.outcomes["bowl", "adam"].chosen[0]["learning_rate"] == pytest.approx(1.0)
+    (pair,) = [pair for pair in pairs(comparison) if {pair.first, pair.second} == {"adam", "tenth"}]
+    assert (pair.first, pair.verdict, pair.wins) == ("adam", BETTER, 10)
+    assert "adam is better than tenth: by +" in in_words(pair, BOWL, TINY)
+
+
+def test_verdicts_on_known_numbers():
+    random = np.random.default_rng(0)
+    seeds = random.normal(size=20)
+    cases = [
+        (seeds + 1.0 + 0.1 * random.normal(size=20), seeds, BETTER),
+        (seeds, seeds, SAME),
+        (seeds + 0.01 * random.normal(size=20), seeds, SAME),
+        (seeds + 0.3, random.normal(size=20), UNKNOWN),
+    ]
+    for first, second, verdict in cases:
+        test = statistics.paired(first, second)
+        assert judged(first, second, test.difference, test.p_value) == verdict
+    assert judged(seeds + 1.0, seeds, statistics.Interval(1.0, 0.9, 1.1), 0.051) == UNKNOWN
+    assert judged(seeds - 1.0, seeds, statistics.Interval(-1.0, -1.1, -0.9), 0.001) == UNKNOWN
+
+
+def test_equally_good_optimizers_are_seldom_told_apart():
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(200):
+        first, second = random.normal(size=(2, 10))
+        test = statistics.paired(first, second)
+        found.append(judged(first, second, test.difference, test.p_value) == BETTER)
+    assert sum(found) <= 10  # one side of a test at 5 %: 5 expected
+
+
+def faulty():
+    def raises(learning_rate):
+        def update(grads, state, params=None):
+            raise RuntimeError("out of ideas")
+
+        return (lambda params: (), update)
+
+    def state_grows(learning_rate):
+        return (lambda params: (), lambda grads, state, params=None: (grads, (*state, 1.0)))
+
+    return {
+        "raises": raises,
+        "changes the tree": lambda learning_rate: (lambda params: (), lambda g, s, p=None: (jax.tree.leaves(g), s)),
+        "NaN": lambda learning_rate: (
+            lambda params: (),
+            lambda g, s, p=None: (jax.tree.map(lambda x: x * jnp.nan, g), s),
+        ),
+        "diverges": lambda learning_rate: jaxmlp.gd(1e20 * learning_rate),
+        "branches": lambda learning_rate: jaxmlp.gd(0.1) if learning_rate > 0.1 else jaxmlp.gd(learning_rate),
+        "state grows": state_grows,
+        "nothing": lambda learning_rate: None,
+        "no argument": lambda: jaxmlp.gd(0.1),
+        "sound": jaxmlp.gd,
+    }
+
+
+def test_faulty_optimizers_are_reported_and_end_nothing(tmp_path):
+    comparison = compare(faulty(), BOWL, TINY, directory=tmp_path)
+    words = {outcome.contestant: outcome.trouble for outcome in comparison.troubles()}
+    assert list(comparison.of(BOWL)) == ["sound"]
+    for name, text in {
+        "raises": "raised RuntimeError: out of ideas",
+        "changes the tree": "raised ValueError: apply_updates: updates must have the parameters' structure",
+        "NaN": "diverged in every trial of its tuning",
+        "diverges": "diverged in every trial of its tuning",
+        "branches": "must not branch on a hyperparameter",
+        "state grows": "raised TypeError: scan body function carry input and carry output must have the same pytree",
+        "nothing": "optimizer must be a pair (init, update)",
+        "no argument": "takes 0 positional arguments but 1 was given",
+    }.items():
+        assert text in words[name]
+    found = findings(comparison)
+    assert set(found.summary["trouble"]) == {"", *words.values()}
+    assert found.verdicts["bowl"].startswith("Only sound has a score")
+
+
+def test_where_nobody_finishes():
+    broken = {("bowl", "adam"): engine.Outcome("bowl", "adam", "raised ValueError: no")}
+    found = findings(untrained_comparison("adam", outcomes=broken))
+    assert found.verdicts["bowl"].startswith("No optimizer finished")
+    assert found.summary["trouble"].tolist() == ["raised ValueError: no"] and not found.pairs
+
+
+def test_where_nobody_reaches_the_target():
+    far = compare("gd@0.001", BOWL._replace(target=-1.0), TINY)
+    assert findings(far).verdicts["bowl"].endswith("No run of any optimizer reached the target, -1.")
+    assert np.isinf(summary(far)["epochs_to_target"]).all() and (summary(far)["reached_target"] == 0).all()
+
+
+def test_fresh_runs_that_diverge_count_as_untrained_where_the_last_epoch_is_scored(comparison):
+    lost = compare({"blown up": "gd@1e30"}, BOWL, TINY)
+    outcome = lost.outcomes["bowl", "blown up"]
+    assert (outcome.fresh["status"] == "diverged").all()
+    np.testing.assert_allclose(outcome.fresh["score"], BOWL.untrained())
+    both = untrained_comparison("blown up=gd,gd", outcomes={**comparison.outcomes, **lost.outcomes})
+    assert ranked(both, BOWL)[-1] == "blown up"
+    assert summary(both).set_index("optimizer")["diverged"].to_dict()["blown up"] == 10
+
+
+def test_the_metric_its_direction_and_the_time_to_the_target(comparison):
+    outcome = comparison.outcomes["bowl", "adam"]
+    fresh = outcome.fresh
+    np.testing.assert_allclose(fresh["score"], fresh["test_loss"])
+    np.testing.assert_allclose(oriented(BOWL, TINY, outcome), -fresh["score"])
+    curve = outcome.curves["validation_loss"].to_numpy()
+    assert np.isfinite(fresh["time"]).all()
+    assert fresh["time"].tolist() == [1 + int(np.argmax(row <= 0.5)) for row in curve]
+    row = summary(comparison).set_index("optimizer").loc["adam"]
+    assert row["steps_to_target"] == 4 * row["epochs_to_target"]
+
+
+def test_studies_are_independent_and_scored_by_time():
+    protocol = Protocol(
+        "by time", "random", trials=4, low=0.01, high=0.3, tuning_seeds=1, studies=3, seeds=1, score="time"
+    )
+    comparison = compare("momentum", BOWL, protocol, tune="all")
+    outcome = comparison.outcomes["bowl", "momentum"]
+    assert [len(outcome.tuning), len(outcome.fresh), len(outcome.chosen)] == [12, 3, 3]
+    assert len({chosen["learning_rate"] for chosen in outcome.chosen}) == 3 and "decay" in outcome.chosen[0]
+    for study, chosen in enumerate(outcome.chosen):
+        mine = outcome.tuning[outcome.tuning["study"] == study].sort_values(["time", "tuned"], ascending=[True, False])
+        assert chosen["learning_rate"] == pytest.approx(mine["learning_rate"].iloc[0])
+    speeds = oriented(BOWL, protocol, outcome)
+    np.testing.assert_allclose(speeds, np.where(np.isinf(outcome.fresh["time"]), 0, 1 / outcome.fresh["time"]))
+
+
+def test_refit_trains_on_validation_rows_too_and_scores_the_last_epoch():
+    problem = BOWL._replace(refit=True)
+    outcome = compare("gd", problem, TINY).outcomes["bowl", "gd"]
+    assert set(outcome.tuning["steps"]) == {6 * 4} and set(outcome.fresh["steps"]) == {6 * 8}
+    np.testing.assert_allclose(outcome.fresh["score"], outcome.curves["validation_loss"].iloc[:, -1], rtol=1e-5)
+
+
+def test_the_same_comparison_goes_on_and_another_optimizer_begins_anew(tmp_path, monkeypatch):
+    trained = []
+    plain = jaxmlp.train_many
+
+    def counting(recipe, data, **options):
+        told = options["callback"]
+        options["callback"] = lambda now: (trained.append(now.done), told(now))
+        return plain(recipe, data, **options)
+
+    monkeypatch.setattr(engine.jaxmlp, "train_many", counting)
+    first = compare({"mine": jaxmlp.gd}, BOWL, TINY, directory=tmp_path)
+    assert trained
+    trained.clear()
+    again = compare({"mine": jaxmlp.gd}, BOWL, TINY, directory=tmp_path)
+    assert not trained
+    pd.testing.assert_frame_equal(first.outcomes["bowl", "mine"].fresh, again.outcomes["bowl", "mine"].fresh)
+    assert first.outcomes["bowl", "mine"].seconds == again.outcomes["bowl", "mine"].seconds
+    changed = compare({"mine": jaxmlp.momentum}, BOWL, TINY, directory=tmp_path)
+    assert trained and changed.outcomes["bowl", "mine"].trouble is None
+    assert (tmp_path / "bowl" / "mine" / "study-0" / "tuning-before-1" / "study.json").exists()
+
+
+def test_folders_of_different_names_differ():
+    names = ["adam", "adam(b1=0.8)", "adam[b1=0.8]", "a/b", "a_b", "adam@1e-3", "größer"]
+    folders = [folder_name(name) for name in names]
+    assert len(set(folders)) == len(names) and folders[0] == "adam"
+    assert all("/" not in folder for folder in folders)
+
+
+def test_inclusions_fail_where_the_special_one_is_better():
+    comparison = untrained_comparison("gd,momentum,special=nesterov(decay=0.5)")
+    nothing = statistics.Interval(0.0, 0.0, 0.0)
+
+    def verdict(first, second, word):
+        return Pair("bowl", first, second, word, nothing, 0.01, 1.0, nothing, 1, 0, 0, 1.0)
+
+    won = verdict("gd", "momentum", BETTER)
+    assert inclusions(comparison, [won])["holds"].tolist() == [False]
+    assert inclusions(comparison, [verdict("momentum", "gd", BETTER)])["holds"].tolist() == [True]
+    assert inclusions(comparison, [verdict("gd", "momentum", UNKNOWN)])["holds"].tolist() == [True]
+    assert inclusions(comparison, [verdict("gd", "special", BETTER)]).empty
+    lines = inclusion_lines(comparison, [won])
+    assert lines[0] == "gd ⊆ momentum is violated on bowl (1 problem)."
+    assert lines[-1].startswith("Only learning rates were tuned")
+
+
+def test_over_all_problems_a_miss_is_infinite_and_scores_are_normalised(comparison):
+    twin = BOWL._replace(name="twin")
+    outcomes = comparison.outcomes | {("twin", name): outcome for (_, name), outcome in comparison.outcomes.items()}
+    both = untrained_comparison("adam,tenth=adam", (BOWL, twin), outcomes)
+    assert np.isfinite(costs(both)[:, 0]).all() and np.isinf(costs(both)[:, 1]).all()
+    assert normalised(both, both.contestants[0]).mean(axis=0) == pytest.approx([1.0, 1.0], abs=0.01)
+    best = findings(both).overall.iloc[0]
+    assert (best["optimizer"], best["profile_score"], best["targets_reached"]) == ("adam", 1.0, 2)
+
+
+def test_non_finite_scores_become_untrained_ones():
+    class Fake:
+        def table(self):
+            row = {"status": "finished", "best_epoch": 0, "test_loss": np.nan}
+            return pd.DataFrame([row, row | {"test_loss": 1.0}])
+
+        def history(self, name):
+            return pd.DataFrame(np.ones((2, 3)))
+
+    assert fresh_table(BOWL, Fake())["score"].tolist() == [pytest.approx(BOWL.untrained()), 1.0]

@@ -1,0 +1,153 @@
+"""Optimizers by name, with arguments, from modules and files; the protocols' rules; where tuning looks."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from experiments.optimizers import PROTOCOLS, Contestant, Protocol, UserError
+from experiments.optimizers.compare import checked_protocol
+from experiments.optimizers.contestants import OPTIMIZERS, parse_contestants
+from experiments.optimizers.protocols import rules
+from experiments.optimizers.search import SPACE, points
+
+
+def first_step(contestant, **numbers):
+    """Where one step from 0 along gradient 1 leads, and one more."""
+    optimizer = contestant(**numbers)
+    state, w = optimizer.init(jnp.float32(0.0)), jnp.float32(0.0)
+    places = []
+    for _ in range(2):
+        updates, state = optimizer.update(jnp.float32(1.0), state, w)
+        w = w + updates
+        places.append(float(w))
+    return places
+
+
+def one(text):
+    (contestant,) = parse_contestants(text)
+    return contestant
+
+
+def test_every_optimizer_of_the_package_can_be_named():
+    names = {name for name in jaxmlp.__all__ if name in OPTIMIZERS}
+    assert names == set(OPTIMIZERS)
+    assert [contestant.name for contestant in parse_contestants(",".join(OPTIMIZERS))] == list(OPTIMIZERS)
+    assert all(contestant.family == contestant.name for contestant in parse_contestants(",".join(OPTIMIZERS)))
+
+
+def test_arguments_reach_the_optimizer():
+    assert first_step(one("momentum"), learning_rate=0.5) == pytest.approx([-0.5, -0.5 - 0.5 * 1.9])
+    assert first_step(one("momentum(decay=0.25)"), learning_rate=0.5) == pytest.approx([-0.5, -0.5 - 0.5 * 1.25])
+    assert first_step(one("momentum(0.25)"), learning_rate=0.5) == pytest.approx([-0.5, -0.5 - 0.5 * 1.25])
+    assert first_step(one("momentum"), learning_rate=0.5, decay=0.25) == pytest.approx([-0.5, -0.5 - 0.5 * 1.25])
+
+
+def test_names_rates_and_commas_within_brackets():
+    few = parse_contestants("adam(b1=0.8, b2=0.99), momentum(decay=0.99)@1.58e-3 ,tenth=adam@1e-4,optax:lion")
+    assert [contestant.name for contestant in few] == [
+        "adam(b1=0.8, b2=0.99)",
+        "momentum(decay=0.99)@1.58e-3",
+        "tenth",
+        "lion",
+    ]
+    assert [contestant.rate for contestant in few] == [None, 1.58e-3, 1e-4, None]
+    assert [contestant.family for contestant in few] == [None, None, None, "lion"]
+    assert few[0].arguments == ("eps", "eps_root", "mu_dtype", "nesterov")
+
+
+def test_optimizers_from_a_file_and_from_a_dict(tmp_path):
+    (tmp_path / "neighbour.py").write_text("FACTOR = 2.0\n")
+    (tmp_path / "mine.py").write_text(
+        "import jax\nfrom neighbour import FACTOR\n"
+        "def twice(learning_rate):\n"
+        "    step = lambda grads, state, params=None: (jax.tree.map(lambda g: -FACTOR * learning_rate * g, grads), state)\n"
+        "    return lambda params: (), step\n"
+    )
+    mine = one(f"{tmp_path}/mine.py:twice")
+    assert mine.name == "twice"
+    assert first_step(mine, learning_rate=0.5) == pytest.approx([-1.0, -2.0])
+    given = parse_contestants(
+        {"a": jaxmlp.adam, "b": "momentum(decay=0.5)@0.1", "c": one("gd"), "d": lambda rate: jaxmlp.gd(rate)}
+    )
+    assert [(contestant.name, contestant.family, contestant.rate) for contestant in given] == [
+        ("a", "adam", None), ("b", None, 0.1), ("c", "gd", None), ("d", None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("def broken(:\n", r"broken.py cannot be imported: SyntaxError: .* \(line 1\)"),
+        ("x = 1\nimport no_such_module\n", r"ModuleNotFoundError: No module named 'no_such_module' \(line 2\)"),
+        ("raise SystemExit(3)\n", r"SystemExit: 3 \(line 1\)"),
+        ("def other(learning_rate): ...\n", "has no 'mine'; it has other"),
+        ("mine = 3\n", "mine must be a function from a learning rate"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, content, text):
+    (tmp_path / "broken.py").write_text(content)
+    with pytest.raises(UserError, match=text):
+        parse_contestants(f"{tmp_path}/broken.py:mine")
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("", "no optimizer is given"),
+        ("adam(b1=x)", "must have plain numbers as arguments"),
+        ("adam(b1=0.8", "must have the form"),
+        ("adam@fast", "must have a number after @"),
+        ("no_such_module:adam", "module 'no_such_module' cannot be imported"),
+        ("optax:no_such_thing", "optax has no 'no_such_thing'"),
+        ({"a": 3}, "optimizer 'a' must be a function"),
+    ],
+)
+def test_optimizers_that_cannot_be_used(given, text):
+    with pytest.raises(UserError, match=text):
+        parse_contestants(given)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_fresh_seeds_take_no_part_in_tuning_and_studies_share_nothing(protocol):
+    seeds = [protocol.fresh_seeds_of(study) + protocol.tuning_seeds_of(study) for study in range(protocol.studies)]
+    flat = [seed for study in seeds for seed in study]
+    assert len(flat) == len(set(flat)) == protocol.studies * (protocol.seeds + protocol.tuning_seeds)
+
+
+def test_the_published_protocols():
+    deepobs, algoperf = PROTOCOLS["deepobs"], PROTOCOLS["algoperf"]
+    rates = [point["learning_rate"] for point in points(deepobs, one("adam"), 0)]
+    assert (rates[0], rates[-1], len(rates), deepobs.seeds) == (pytest.approx(1e-5), pytest.approx(1e2), 36, 10)
+    np.testing.assert_allclose(np.diff(np.log10(rates)), 0.2)
+    assert (algoperf.score, algoperf.studies) == ("time", 5)
+    assert any("a miss counts as infinite" in rule for rule in rules(algoperf))
+    assert any("36 trials, on a log grid, its learning rate from 1e-05 to 100" in rule for rule in rules(deepobs))
+
+
+def test_random_search_gives_every_optimizer_as_many_trials_in_one_space():
+    protocol = PROTOCOLS["algoperf"]
+    few = {name: points(protocol, one(name), 0) for name in ("gd", "momentum", "adam", "optax:adam")}
+    assert {len(trials) for trials in few.values()} == {protocol.trials}
+    assert set(few["gd"][0]) == {"learning_rate"} and set(few["adam"][0]) == {"learning_rate", "b1", "b2", "eps"}
+    assert few["adam"] == few["optax:adam"] != points(protocol, one("adam"), 1)
+    rates = [[trial["learning_rate"] for trial in trials] for trials in few.values()]
+    np.testing.assert_allclose(rates, [rates[0]] * 4)
+    decays = [trial["decay"] for trial in few["momentum"]]
+    assert all(0 <= decay <= 1 - SPACE["decay"].low for decay in decays) and min(decays) < 0.5 < 0.99 < max(decays)
+    assert set(points(protocol, one("adam(b1=0.5)"), 0)[0]) == {"learning_rate", "b2", "eps"}
+
+
+def test_a_given_rate_is_not_tuned():
+    assert points(PROTOCOLS["standard"], one("adam@0.01"), 0) == [{"learning_rate": 0.01}]
+
+
+def test_protocols_are_checked():
+    assert checked_protocol("standard", {"seeds": 30, "trials": None}).seeds == 30
+    assert checked_protocol("standard", {"tune": "all"}).search == "random"
+    with pytest.raises(UserError, match="a protocol has no 'colour'"):
+        checked_protocol("standard", {"colour": 3})
+    with pytest.raises(UserError, match="unknown protocol 3"):
+        checked_protocol(3)
+    assert checked_protocol(Protocol("mine", seeds=4)).runs == 4
+    assert isinstance(one("adam"), Contestant)
