@@ -11,7 +11,7 @@ from experiments.optimizers import Comparison, Problem, Protocol, compare
 from experiments.optimizers import outcomes as engine
 from experiments.optimizers.contestants import parse_contestants
 from experiments.optimizers.findings import findings
-from experiments.optimizers.outcomes import best_point, folder_name, fresh_table
+from experiments.optimizers.outcomes import best_point, folder_name, fresh_table, tuning_table
 from experiments.optimizers.summary import costs, normalised, oriented, ranked, summary
 from experiments.optimizers.verdicts import (
     BETTER,
@@ -281,13 +281,25 @@ def test_over_all_problems_a_miss_is_infinite_and_scores_are_normalised(comparis
     assert (best["optimizer"], best["profile_score"], best["targets_reached"]) == ("adam", 1.0, 2)
 
 
+class Fake:
+    """A study of two trials of one point."""
+
+    def __init__(self, **columns):
+        self.columns = {"status": "finished", "best_epoch": 0, **columns}
+
+    def table(self):
+        return pd.DataFrame(self.columns, index=[0, 1])
+
+    def history(self, name):
+        return pd.DataFrame(np.ones((2, 3)))
+
+
 def test_non_finite_scores_become_untrained_ones():
-    class Fake:
-        def table(self):
-            row = {"status": "finished", "best_epoch": 0, "test_loss": np.nan}
-            return pd.DataFrame([row, row | {"test_loss": 1.0}])
+    assert fresh_table(BOWL, Fake(test_loss=[np.nan, 1.0]))["score"].tolist() == [pytest.approx(BOWL.untrained()), 1.0]
 
-        def history(self, name):
-            return pd.DataFrame(np.ones((2, 3)))
 
-    assert fresh_table(BOWL, Fake())["score"].tolist() == [pytest.approx(BOWL.untrained()), 1.0]
+def test_in_tuning_less_loss_is_better_and_a_diverged_run_is_the_worst_there_is():
+    table = tuning_table(BOWL, TINY, Fake(validation_loss=[0.1, 0.2], status=["diverged", "finished"]), 2)
+    assert table["tuned"].tolist() == [-np.inf, -0.2] and table["point"].tolist() == [0, 0]
+    upwards = BOWL._replace(metric="accuracy", mode="max")
+    assert tuning_table(upwards, TINY, Fake(validation_accuracy=[0.1, 0.2]), 1)["tuned"].tolist() == [0.1, 0.2]
