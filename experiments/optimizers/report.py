@@ -97,6 +97,7 @@ def inline_svg(svg, prefix, title, description):
     svg = svg.replace(INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # a hundredth is enough
     opening, rest = svg.split(">", 1)
     opening = re.sub(r'\s(xmlns(:xlink)?|version|width|height)="[^"]*"', "", opening)
     named = f'role="img" aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc"'
