@@ -150,6 +150,16 @@ def test_iqm_follows_its_seed():
     assert statistics.iqm(RUNS, seed=3) == statistics.iqm(RUNS, seed=3) != statistics.iqm(RUNS, seed=4)
 
 
+def test_iqm_of_two_runs_is_students():
+    assert statistics.iqm([1.0, 4.0]) == pytest.approx((2.5, *student_interval(np.array([1.0, 4.0]))))
+
+
+def test_iqm_resamples_from_ten_scores_on():
+    assert statistics.iqm(RUNS[:10], seed=3) != statistics.iqm(RUNS[:10], seed=4)
+    assert statistics.iqm(RUNS[:9], seed=3) == statistics.iqm(RUNS[:9], seed=4)
+    assert statistics.iqm(RUNS) == statistics.iqm(RUNS, confidence=0.95, resamples=2000, seed=0)
+
+
 def test_iqm_of_scores_whose_middle_is_equal_is_a_point():
     assert statistics.iqm([1.0] * 11 + [5.0]) == (1.0, 1.0, 1.0)
     assert statistics.iqm(np.full((5, 4), 0.1)) == pytest.approx((0.1, 0.1, 0.1))
@@ -280,6 +290,7 @@ def test_time_to_target():
     history = [[0.5, 0.8, 0.9, 0.7], [0.6, 0.7, NAN, NAN], [0.8, 0.1, 0.9, 0.9], [0.1, 0.2, 0.3, 0.81]]
     assert statistics.time_to_target(history, 0.8).tolist() == [2.0, INF, 1.0, 4.0]
     assert statistics.time_to_target(history, 0.15, mode="min").tolist() == [INF, INF, 2.0, 1.0]
+    assert statistics.time_to_target(history, 0.1, mode="min").tolist() == [INF, INF, 2.0, 1.0]
     assert statistics.time_to_target(jnp.asarray(history), jnp.float32(0.9)).tolist() == [3.0, INF, 3.0, INF]
 
 
@@ -329,6 +340,12 @@ def test_median_time_with_limits_of_their_own():
 def test_median_time_with_limits_of_their_own_at_the_edges():
     assert statistics.median_time([INF, INF, 5.0, INF], [9, 9, 2, 8]) == (INF, 9.0, INF)
     assert statistics.median_time([1.0, 1.0, 1.0], [1, 2, 3]) == (1.0, 1.0, INF)
+    # Reached at the very limit; and by just half of the runs.
+    assert statistics.median_time([3.0, 5.0, 9.0], [3.0, 5.0, 6.0]).estimate == 5.0
+    for runs in range(4, 40, 2):
+        limits = np.full(runs, 99.0)
+        limits[-1] = 98.0
+        assert statistics.median_time(np.arange(1.0, runs + 1), limits).estimate == runs / 2
     # A run cut off before anyone arrived: no band yet, and no bound from there.
     assert statistics.median_time([INF, 5.0, 5.0, 6.0, 7.0], [1, 9, 9, 9, 9]).low == 5.0
 
