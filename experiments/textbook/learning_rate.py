@@ -1,0 +1,194 @@
+"""Where is the edge of the learning rate, between crawling and diverging?
+
+On a bowl w'Hw / 2 gradient descent multiplies the distance along each axis of H by 1 - rate * curvature: it crawls
+where the rate is small, jumps from wall to wall above 1 / curvature, and diverges above 2 / (the largest curvature).
+Tried on bowls of ten dimensions (curvatures log-uniform from 0.1 to 10, turned at random, random starts), 300 steps.
+Then on a network (diabetes, 10-16-1, tanh, all rows at once), from its initial weights and from where 4,000 steps have
+led it: from which rate on does the loss rise on the way, by 1 % or more, and from which does it end above its start?
+Both are compared to 2 / (largest eigenvalue of the Hessian at the start).
+Sources: LeCun et al. 1998, "Efficient backprop"; for fresh networks Lewkowycz et al. 2020, "The large learning rate
+phase of deep learning: the catapult mechanism", who find that they get away with more.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.tree_util import Partial
+
+import jaxmlp
+from experiments import verdicts
+from experiments.experiment import Finding
+from experiments.figures import COLOURS, LOOK, STYLES
+
+SIZES = (10, 16, 1)
+DIMENSIONS = 10
+SMALL, MIDDLE, LARGE = 0.01, 0.5, 0.95  # rates in units of the edge, 2 / curvature, as are these:
+RATES = np.array([*np.geomspace(SMALL, 0.79, 16), *np.arange(0.8, 1.3, 0.01), *np.geomspace(1.3, 10, 20)])
+TRAINING = 0.2  # the rate before
+BOWL, TRAINED, FRESH = "a bowl", "a trained network", "a fresh network"
+PEAK = "a trained network: its highest loss"
+RISE = 1.01
+
+
+def run(seeds=20, steps=300, steps_before=4000):
+    batch = jaxmlp.load("diabetes").train
+    bowls = [bowl(jax.random.key(seed)) for seed in range(seeds)]
+    fresh = [jaxmlp.init(jax.random.key(seed), SIZES, "glorot_normal") for seed in range(seeds)]
+    trained = [train(params, batch, steps_before) for params in fresh]
+    networks = {TRAINED: trained, FRESH: fresh}
+    curves = {BOWL: np.array([bowl_ratios(hessian, start, steps)[0] for hessian, start in bowls])}
+    for name, starts in networks.items():
+        both = np.array([network_ratios(params, batch, steps) for params in starts])
+        curves[name] = both[:, 0]
+        if name == TRAINED:
+            curves[PEAK] = both[:, 1]
+    swings = [swings_from_wall_to_wall(hessian, start) for hessian, start in bowls]
+    numbers = {
+        "edge, in units of 2 / curvature": {name: edges(name, values).round(3) for name, values in curves.items()},
+        "largest curvature, mean": {
+            name: np.mean([sharpness(params, batch) for params in starts]) for name, starts in networks.items()
+        },
+        "rates, in units of 2 / curvature": RATES.round(3),
+        "decades above the first loss, median": {
+            name: np.median(np.log10(ratios), axis=0).round(3) for name, ratios in curves.items()
+        },
+    }
+    return Finding(judge(curves, swings), numbers, {"learning_rate": figure(curves, steps)})
+
+
+def judge(curves, swings):
+    decades = {rate: np.log10(curves[BOWL][:, np.abs(RATES - rate).argmin()]) for rate in (SMALL, MIDDLE)}
+    off = {name: edges(name, values) - 1 for name, values in curves.items()}
+    at_edge = "descent diverges from 2 / curvature on, within 10 %"
+    rises = f"{TRAINED}: the loss rises from 2 / curvature on, within 10 %"
+    return [
+        verdicts.equal("a bowl: descent diverges from 2 / curvature on, within 2.5 %", off[BOWL], within=0.025),
+        verdicts.greater(
+            f"a bowl: at {SMALL} of the edge it crawls, a decade of loss behind {MIDDLE} of the edge",
+            decades[SMALL],
+            decades[MIDDLE],
+            by=1,
+            unit=" decades",
+        ),
+        verdicts.share(f"a bowl: at {LARGE} of the edge it overshoots at every step", swings, at_least=0.8),
+        verdicts.equal(rises, off[PEAK], within=0.1),
+        verdicts.equal(f"{TRAINED}: {at_edge}", off[TRAINED], within=0.1),
+        verdicts.equal(f"{FRESH}: {at_edge}", off[FRESH], within=0.1),
+    ]
+
+
+def edges(name, values):
+    """The smallest rate of each row at which the loss is above its start; none of them: infinite."""
+    above = values > (RISE if name == PEAK else 1)
+    return np.where(above.any(axis=1), RATES[above.argmax(axis=1)], np.inf)
+
+
+def bowl(key):
+    """A Hessian and a start, both random."""
+    turn_key, curvature_key, start_key = jax.random.split(key, 3)
+    turn = jax.random.orthogonal(turn_key, DIMENSIONS)
+    curvatures = 10 ** jax.random.uniform(curvature_key, (DIMENSIONS,), minval=-1, maxval=1)
+    return (turn * curvatures[None]) @ turn.T, jax.random.normal(start_key, (DIMENSIONS,))
+
+
+def bowl_loss(hessian, w, batch, key):
+    return 0.5 * w @ hessian @ w
+
+
+def network_loss(params, batch, key):
+    return jaxmlp.mse(jaxmlp.apply(params, batch.inputs, "tanh"), batch.targets)
+
+
+def sharpness(params, batch):
+    """The largest eigenvalue of the loss's Hessian."""
+    flat, unravel = ravel_pytree(params)
+    return float(np.linalg.eigvalsh(hessian_of(unravel, flat, batch))[-1])
+
+
+@partial(jax.jit, static_argnums=0)
+def hessian_of(unravel, flat, batch):
+    return jax.hessian(lambda flat: network_loss(unravel(flat), batch, None))(flat)
+
+
+@partial(jax.jit, static_argnums=4)
+def descend(loss, start, batch, rates, steps):
+    """Gradient descent at several rates: the last parameters, and all losses (rates, steps)."""
+
+    def at(rate):
+        optimizer = jaxmlp.gd(rate)
+        train_step = jaxmlp.make_train_step(loss, optimizer)
+        state = jaxmlp.init_state(start, optimizer, jax.random.key(0))
+        state, metrics = jax.lax.scan(lambda state, _: train_step(state, batch), state, length=steps)
+        return state.params, metrics["loss"]
+
+    return jax.vmap(at)(rates)
+
+
+def train(params, batch, steps):
+    rate = jnp.array([TRAINING * 2 / sharpness(params, batch)])
+    return jax.tree.map(lambda leaf: leaf[0], descend(Partial(network_loss), params, batch, rate, steps)[0])
+
+
+def bowl_ratios(hessian, start, steps):
+    return ratios(Partial(bowl_loss, hessian), start, None, np.linalg.eigvalsh(hessian)[-1], steps)
+
+
+def network_ratios(params, batch, steps):
+    return ratios(Partial(network_loss), params, batch, sharpness(params, batch), steps)
+
+
+def ratios(loss, start, batch, curvature, steps):
+    """The last loss over the first one, and the highest over it, by rate; what overflows counts as 1e30."""
+    _, losses = descend(loss, start, batch, jnp.asarray(RATES * 2 / curvature, jnp.float32), steps)
+    losses = np.clip(np.nan_to_num(np.asarray(losses, float), nan=np.inf), 0, 1e30)
+    return np.clip(np.stack([losses[:, -1], losses.max(axis=1)]) / losses[:, 0], 1e-12, 1e30)
+
+
+def swings_from_wall_to_wall(hessian, start, steps=20):
+    """Whether at a large rate every step lands on the other side of the steepest axis."""
+    curvatures, axes = np.linalg.eigh(hessian)
+    rate = jnp.asarray([LARGE * 2 / curvatures[-1]], jnp.float32)
+    sides, w = [], start
+    for _ in range(steps):
+        sides.append(np.sign(w @ axes[:, -1]))
+        w = descend(Partial(bowl_loss, hessian), w, None, rate, 1)[0][0]
+    return bool(np.all(np.diff(sides) != 0))
+
+
+def figure(curves, steps):
+    with plt.rc_context(LOOK):
+        drawing, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), width_ratios=(1, 1.4))
+        draw_paths(left)
+        for place, (name, values) in enumerate(curves.items()):
+            low, middle, high = np.clip(np.quantile(values, (0.1, 0.5, 0.9), axis=0), 1e-12, 1e6)
+            right.plot(RATES, middle, label=name, color=COLOURS[place], linestyle=STYLES[place], linewidth=2)
+            right.fill_between(RATES, low, high, color=COLOURS[place], alpha=0.15, linewidth=0)
+        right.axvline(1, color="black", linewidth=1, linestyle=":")
+        right.axhline(1, color="black", linewidth=0.6)
+        right.set(xscale="log", yscale="log", ylim=(1e-4, 1e4))
+        right.set(
+            xlabel="learning rate [2 / largest curvature at the start]", ylabel=f"loss after {steps} steps / first loss"
+        )
+        right.set_title(f"Median of {len(values)} seeds, band from 10 % to 90 %", loc="left", fontsize=12)
+        right.legend(loc="upper left")
+    return drawing
+
+
+def draw_paths(axis, curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
+    hessian = jnp.diag(jnp.array(curvatures))
+    x, y = np.meshgrid(np.linspace(-1.15, 1.05, 100), np.linspace(-0.7, 0.7, 100))
+    axis.contour(x, y, curvatures[0] * x**2 + curvatures[1] * y**2, levels=8, colors="grey", alpha=0.4, linewidths=0.8)
+    for place, rate in enumerate((0.02, MIDDLE, LARGE, 1.02)):
+        points = [jnp.array(start)]
+        for _ in range(12):
+            rates = jnp.array([rate * 2 / curvatures[1]])
+            points.append(descend(Partial(bowl_loss, hessian), points[-1], None, rates, 1)[0][0])
+        style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "osD^"[place]}
+        axis.plot(*np.array(points).T, label=f"{rate:g} of the edge", markersize=4, linewidth=1.4, **style)
+    axis.set(xlabel="flat direction", ylabel="steep direction")
+    axis.set_title("Twelve steps on a bowl", loc="left", fontsize=12)
+    axis.legend(loc="center right")
