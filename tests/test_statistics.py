@@ -280,7 +280,7 @@ def test_two_pairs_have_no_effect_size():
 def test_holm_by_hand():
     assert statistics.holm([0.3, 0.01, 0.02, 0.5]) == pytest.approx([0.6, 0.04, 0.06, 0.6])
     assert statistics.holm([0.9, 0.8]).tolist() == [1.0, 1.0]
-    assert statistics.holm([0.02, 0.0]).tolist() == [0.02, 0.0] and statistics.holm([]).shape == (0,)
+    assert statistics.holm([0.02, 0.0, 1.0]).tolist() == [0.04, 0.0, 1.0] and statistics.holm([]).shape == (0,)
 
 
 # Times
@@ -581,6 +581,7 @@ WRONG = [
         ValueError,
         "holm: p_values must be at least 0 and at most 1, got [nan]",
     ),
+    (lambda: statistics.holm([1.5]), ValueError, "holm: p_values must be at least 0 and at most 1, got [1.5]"),
     (lambda: statistics.holm([-0.1]), ValueError, "holm: p_values must be at least 0 and at most 1, got [-0.1]"),
     (
         lambda: statistics.time_to_target([0.5, 0.6], 0.5),
