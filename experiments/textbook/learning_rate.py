@@ -189,6 +189,6 @@ def draw_paths(axis, curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
             points.append(descend(Partial(bowl_loss, hessian), points[-1], None, rates, 1)[0][0])
         style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "osD^"[place]}
         axis.plot(*np.array(points).T, label=f"{rate:g} of the edge", markersize=4, linewidth=1.4, **style)
-    axis.set(xlabel="flat direction", ylabel="steep direction")
+    axis.set(xlabel="flat direction", ylabel="steep direction", xticks=(-1, -0.5, 0, 0.5, 1))
     axis.set_title("Twelve steps on a bowl", loc="left", fontsize=12)
     axis.legend(loc="center right")

@@ -117,7 +117,8 @@ def mistakes(networks, batch):
     wrong = jnp.argmax(logits, axis=-1) != batch.targets[None]
 
     def signal(loss):
-        each = jax.vmap(jax.vmap(jax.grad(loss)), (0, None))(logits, batch.targets)
+        # The loss is a mean over the rows: without it each row's gradient is its own.
+        each = len(batch.targets) * jnp.stack([jax.grad(loss)(one, batch.targets) for one in logits])
         return np.asarray(jnp.mean(jnp.linalg.norm(each, axis=-1), axis=1, where=wrong), float)
 
     return float(doubt), {name: signal(loss) for name, loss in LOSSES.items()}
