@@ -702,9 +702,9 @@ WRONG = [
         "sensitivity: rates must be two or more, above 0 and increasing, got [0.2, 0.1]",
     ),
     (
-        lambda: statistics.sensitivity([0.1, 0.3, 0.2], [1.0, 1.0, 1.0], tolerance=0.1),
+        lambda: statistics.sensitivity([0.1, 0.3, 0.3], [1.0, 1.0, 1.0], tolerance=0.1),
         ValueError,
-        "sensitivity: rates must be two or more, above 0 and increasing, got [0.1, 0.3, 0.2]",
+        "sensitivity: rates must be two or more, above 0 and increasing, got [0.1, 0.3, 0.3]",
     ),
     (
         lambda: statistics.sensitivity([0.1, 0.2], np.ones((2, 0)), tolerance=0.1),
