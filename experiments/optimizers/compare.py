@@ -111,7 +111,7 @@ def checked(problem):
     learner = problem.learner(jaxmlp.gd(0.1))
     options = {"epochs": problem.epochs, "batch_size": problem.batch_size}
     try:
-        for data in (problem.data, problem.fresh_data):
+        for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
             jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
         known = learner.evaluate(learner.init(jax.random.key(0)), problem.data.test)
     except (ValueError, TypeError) as error:
