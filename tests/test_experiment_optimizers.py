@@ -13,7 +13,7 @@ import jaxmlp
 from experiments.optimizers import __main__ as command
 
 ROOT = Path(__file__).parents[1]
-SMALL = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "8,4")
+SMALL = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "none")
 
 
 def run(*arguments):

@@ -163,7 +163,7 @@ def test_problems_of_a_users_own(tmp_path):
 
 def test_problems_that_cannot_be_trained_say_why():
     moons = find_problem("moons")
-    with pytest.raises(UserError, match="must evaluate 'f1'; it evaluates loss, accuracy"):
+    with pytest.raises(UserError, match="must evaluate 'f1'; it evaluates accuracy, loss"):
         checked(moons._replace(metric="f1"))
     with pytest.raises(UserError, match="must keep the last epoch"):
         checked(moons._replace(refit=True))

@@ -113,7 +113,7 @@ def checked(problem):
     try:
         for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
             jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
-        known = learner.evaluate(learner.init(jax.random.key(0)), problem.data.test)
+        known = jax.eval_shape(lambda key: learner.evaluate(learner.init(key), problem.data.test), jax.random.key(0))
     except (ValueError, TypeError) as error:
         raise UserError(f"problem {problem.name!r} cannot be trained: {error}") from error
     for name in {problem.metric, problem.tuned_on, "loss"}:

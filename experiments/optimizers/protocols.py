@@ -62,18 +62,20 @@ PROTOCOLS = {
 
 def rules(protocol):
     """The protocol in sentences."""
-    what = "learning rate" if protocol.tune == "learning_rate" else "hyperparameters"
+    what = "learning rate is that" if protocol.tune == "learning_rate" else "hyperparameters are those"
     points = "on a log grid" if protocol.search == "grid" else "quasi-random"
     tuning = (
         f"Every optimizer gets {protocol.trials} trials, {points}, its learning rate from {protocol.low:g} to "
         f"{protocol.high:g}, with {_count(protocol.tuning_seeds, 'tuning seed')} each."
     )
     if protocol.score == "metric":
-        choice = f"Its {what} is the trial with the best mean on validation data."
+        choice = f"Its {what} of the trial with the best mean on validation data."
         score = "These are scored on the test data, once."
     else:
-        choice = f"Its {what} is the trial that reaches the target on validation data first."
-        score = "These are scored by the epochs that they take to the target; a miss counts as infinite."
+        choice = f"Its {what} of the trial that reaches the target on validation data first."
+        score = (
+            "These are scored by the epochs that they take to the target; a miss counts as infinite, its speed as 0."
+        )
     fresh = (
         f"Then it runs with {_count(protocol.seeds, 'fresh seed')}, the same for all optimizers, none used in tuning."
     )

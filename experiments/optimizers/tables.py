@@ -27,7 +27,7 @@ def _texts(problem, row):
     decades = "" if np.isnan(row["decades"]) else f"{at_least}{row['decades']:.1f}"
     return [
         row["optimizer"],
-        f"{row['learning_rate']:.2g}{edge}",
+        f"{row['learning_rate']:.3g}{edge}",
         _interval(row, "mean", problem.written),
         _interval(row, "iqm", problem.written),
         _epochs(row),

@@ -131,7 +131,7 @@ def _seeds(more):
 def amounts(problem, protocol):
     """How a difference is written: a function of a number, and its unit."""
     if protocol.score == "time":
-        return (lambda value: f"{value:+.3g}"), " targets an epoch"
+        return (lambda value: f"{value:+.3g}"), " in 1 / epochs to the target"
     if problem.metric == "accuracy":
         return (lambda value: f"{100 * value:+.2f}"), " percentage points"
     return (lambda value: f"{value:+.3g}"), f" in {problem.metric}"
@@ -161,7 +161,8 @@ def _verdict(comparison, problem, every):
         order_of = f" from {nearest}" if len(more) > 1 else ""
         seeds = "out of reach" if more[nearest] > OUT_OF_REACH else f"about {_seeds(more[nearest])}"
         parts.append(f"cannot be told from {_listed(told[UNKNOWN])} (to tell it{order_of}: {seeds})")
-    opening = f"{order[0]} has the best mean" if len(order) > 1 else f"Only {order[0]} has a score"
+    best = "is the fastest in the mean of 1 / epochs" if comparison.protocol.score == "time" else "has the best mean"
+    opening = f"{order[0]} {best}" if len(order) > 1 else f"Only {order[0]} has a score: nothing to compare it with"
     return "; it ".join([opening, *parts]) + f".{target}"
 
 
