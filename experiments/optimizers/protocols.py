@@ -73,9 +73,7 @@ def rules(protocol):
         score = "These are scored on the test data, once."
     else:
         choice = f"Its {what} of the trial that reaches the target on validation data first."
-        score = (
-            "These are scored by the epochs that they take to the target; a miss counts as infinite (speed 0)."
-        )
+        score = "These are scored by the epochs that they take to the target; a miss counts as infinite (speed 0)."
     fresh = (
         f"Then it runs with {_count(protocol.seeds, 'fresh seed')}, the same for all optimizers, none used in tuning."
     )
