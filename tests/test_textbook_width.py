@@ -43,7 +43,7 @@ def circles():
 
 
 def run_plateau():
-    return plateau.run(seeds=6, epochs={50: 20, 200: 20, 800: 20}, data=circles())
+    return plateau.run(seeds=6, epochs={100: 20, 200: 20, 800: 20}, data=circles())
 
 
 def test_plateau():

@@ -1,8 +1,12 @@
 """Where do the classics stop: does logistic regression on raw pixels gain from more data as a network does?
 
-Fashion-MNIST, pixels as they are: logistic regression and a network 784-128-10, from 250 to 16,000 images, each seed
-with images of its own; Adam, early stopping on 2,000 validation images, the 10,000 official test images. The
-course: classical methods reach a plateau as data grows, and want features made by hand; networks go on climbing.
+Fashion-MNIST, pixels as they are: logistic regression and a network 784-64-10, from 1,000 to 16,000 images, each seed
+with images of its own; Adam, the best epoch on 1,000 validation images, the 10,000 official test images. The course:
+classical methods reach a plateau as data grows, and want features made by hand; networks go on climbing.
+
+How much hangs on the setting: in the five that were tried (width 64 or 128, more or fewer epochs, batches of 50 or 100)
+the network led by 1.9 to 2.6 points with 16,000 images, and logistic regression gained 1.0 to 1.6 points on the way
+from 4,000. This one was kept because it takes a minute.
 """
 
 import jax
@@ -15,9 +19,9 @@ from experiments.experiment import Finding
 from experiments.figures import COLOURS, LOOK, STYLES
 
 # Images to learn from, and the most epochs: fewer for more images, so that each size gets enough steps.
-EPOCHS = {250: 40, 1000: 30, 4000: 20, 16000: 8}
-HIDDEN, BATCH, PATIENCE = 128, 50, 4
-LEARNING_RATE = 1e-3
+EPOCHS = {1000: 40, 4000: 20, 16000: 8}
+HIDDEN, BATCH = 64, 100
+LEARNING_RATE = 2e-3
 MODELS = ("logistic regression", "network")
 
 
@@ -39,12 +43,12 @@ def run(seeds=20, epochs=None, data=None):
 def score(model, rows, epochs, data, seed):
     """Test accuracy (%) of one run on `rows` images of its own."""
     chosen = np.random.default_rng(seed).permutation(len(data.train.targets))[:rows]
-    validation = jax.tree.map(lambda array: array[:2000], data.validation)
+    validation = jax.tree.map(lambda array: array[:1000], data.validation)
     own = jaxmlp.Data(jax.tree.map(lambda array: array[chosen], data.train), validation, data.test)
     inputs, classes = data.train.inputs.shape[1], int(data.train.targets.max()) + 1
     sizes = (inputs, classes) if model == "logistic regression" else (inputs, HIDDEN, classes)
     learner = jaxmlp.classifier(sizes, optimizer=jaxmlp.adam(LEARNING_RATE))
-    result = jaxmlp.fit(jax.random.key(seed), learner, own, epochs=epochs, batch_size=BATCH, patience=PATIENCE)
+    result = jaxmlp.fit(jax.random.key(seed), learner, own, epochs=epochs, batch_size=BATCH, patience=epochs)
     return 100 * float(jaxmlp.accuracy(jaxmlp.apply(result.params, data.test.inputs), data.test.targets))
 
 
