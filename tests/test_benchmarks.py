@@ -1,6 +1,5 @@
 """The benchmarks: their arithmetic, the proof of equal work, and what becomes of a peer that is missing or wrong."""
 
-import json
 import re
 import subprocess
 import sys
@@ -110,11 +109,17 @@ def test_the_updates_of_all_optimizers_can_be_timed():
     assert tuple(PAIRS) == OPTIMIZERS
 
 
-def test_tables_and_figures_of_the_committed_results():
-    folder = Path(__file__).parents[1] / "benchmarks" / "results"
-    results = json.loads((folder / "results.json").read_text())
-    assert markdown(results) == (folder / "results.md").read_text()
-    assert set(figures(results)) == {"side_by_side", "scaling"}
+def test_tables_and_figures_of_results():
+    times = {"jaxmlp": spread([10.0, 12.0, 11.0]), "optax": spread([20.0, 24.0, 22.0])}
+    row = {"measure": "step", "network": "3-5-4", "us_a_step": times, "ratio": {"optax": ratio([1, 1.1], [2, 2.2])}}
+    row |= {"best": {"fastest peer": "optax"}, "goal": {"fastest peer": 0.4}, "limit_us": 5.5}
+    where = {"when": "2026-01-01", "processor": "a processor", "cores": 2, "device": "cpu", "backend": "cpu"}
+    results = {"environment": {**where, "python": "3.11"}, "machine": MACHINE, "peers": {"optax": "0.2"}, "step": [row]}
+    text = markdown({**results, "lost": {"torch": "not installed"}})
+    assert "| step | 3-5-4 | fastest peer | optax | 0.50 [0.50, 0.50] | 0.4 | **no** |" in text
+    assert "| step | 3-5-4 | 11 | 22 | 5.5 (50%) |" in text
+    assert "without torch: not installed" in text
+    assert set(figures(results)) == {"side_by_side"}
 
 
 @pytest.mark.parametrize(
