@@ -1,5 +1,6 @@
 """L1 and L2 as the course has them; each verdict turns with what it is about."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ def few_strengths(monkeypatch):
     monkeypatch.setattr(penalties, "CHOSEN", 1)
 
 
-def judged(of):
-    finding = penalties.run(**SMALL)
-    return [verdict.holds for verdict in finding.verdicts if of in verdict.claim]
+def path(name):
+    data = jax.jit(jax.vmap(penalties.regression))(jnp.arange(SMALL["seeds"]))
+    return np.asarray(penalties.train(name, data, SMALL["steps"]))
 
 
 def test_l1_zeroes_and_l2_shrinks():
@@ -29,14 +30,17 @@ def test_l1_zeroes_and_l2_shrinks():
 
 def test_without_the_proximal_step_nothing_is_zero(monkeypatch):
     monkeypatch.setattr(penalties, "shrink", lambda amount, params: params)
-    assert judged("useless weights to exactly zero") == [False]
-    assert judged("scikit-learn's Lasso") == [False]
+    weights = path(penalties.L1)[:, penalties.CHOSEN]
+    every = dict.fromkeys((penalties.L1, penalties.L2, penalties.GRADIENT), weights)
+    assert penalties.judged_zeros(every)[0].holds is False
 
 
 def test_without_its_penalty_l2_neither_shrinks_nor_shares(monkeypatch):
     monkeypatch.setattr(jaxmlp, "l2", lambda params: jnp.float32(0))
-    assert judged("the stronger L2") == [False]
-    assert judged("twins share under L2") == [False]
+    paths = path(penalties.L2)
+    weights = paths[:, penalties.CHOSEN]
+    assert penalties.judged_shrinking({penalties.L2: paths}).holds is False
+    assert penalties.judged_twins({penalties.L1: weights, penalties.L2: weights})[0].holds is False
 
 
 def test_evenness():
