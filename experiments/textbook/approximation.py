@@ -8,6 +8,8 @@ nearly every continuous function if it is wide enough (Cybenko 1989, Hornik 1991
 wide.
 """
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -75,6 +77,7 @@ def curves(functions):
     return jaxmlp.Data(*parts)
 
 
+@cache
 def recipe(sizes, steps):
     """Which function is learned is a number, so that all of them train in one compiled program."""
 
