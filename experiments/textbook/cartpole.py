@@ -107,7 +107,7 @@ def move(state, force):
 
 
 def judge(curves, tests):
-    first = np.concatenate([curve[:, 0] for curve in curves.values()])
+    first = next(iter(curves.values()))[:, 0]  # the same for all optimizers: same seeds, same weights
     untrained = verdicts.mean("before training the pole falls within a second", first, at_most=1, unit=" s")
     claim = "{} learns to balance to the end on most seeds"
     return [untrained] + [
