@@ -7,10 +7,9 @@ from benchmarks.tasks import NETWORKS
 SEEDS = (1, 8, 64, 512, 1024, 4096, 16_384)
 PRECISIONS = ("float32", "tf32", "bfloat16")
 TORCH = {"float32": "highest", "tf32": "high"}
-EPOCHS = 1
 
 
-def gpu(processes, effort, seeds=SEEDS, networks=NETWORKS[:3], epochs=EPOCHS):
+def gpu(processes, effort, seeds=SEEDS, networks=NETWORKS[:3], epochs=1):
     """Trainings a second; a number of seeds that no longer fits into memory ends its line."""
     rows = []
     for task in networks:

@@ -8,11 +8,9 @@ time counts where a line says so. Results go to benchmarks/results/populations.j
 """
 
 import argparse
-import itertools
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -24,9 +22,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxmlp
+from benchmarks.ratios import spread
+from benchmarks.tasks import Task, made_data
 
 RESULTS = Path(__file__).parent / "results" / "populations.json"
-NETWORKS = (((784, 128, 10), 128, 12_800, 0.85), ((64, 128, 10), 64, 6_400, 0.45), ((2, 64, 64, 2), 32, 6_400, 0.25))
+# With the share of the machine's product rate that is the goal.
+NETWORKS = (
+    (Task((784, 128, 10), 128, 12_800), 0.85),
+    (Task((64, 128, 10), 64, 6_400), 0.45),
+    (Task((2, 64, 64, 2), 32, 6_400), 0.25),
+)
 SCIKIT_LEARN = """
 import sys, time, warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -67,47 +72,29 @@ def in_turns(functions, repeats):
     return {name: [seconds[name] for seconds in rounds] for name in functions}
 
 
-def spread(values):
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
-
-
-def made_up(inputs, classes, rows):
-    """Normal inputs and labels by a random plane: what the numbers are is no matter here."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(rows + 256, inputs)).astype(np.float32)
-    y = (x @ rng.normal(size=(inputs, classes))).argmax(axis=1).astype(np.int32)
-    batch, rest = jaxmlp.Batch(x[:rows], y[:rows]), jaxmlp.Batch(x[rows:], y[rows:])
-    return jax.device_put(jaxmlp.Data(batch, rest, rest))
-
-
-def step_operations(sizes, batch):
-    """Multiplications and additions in the products of a step: forward, weight gradients, and error signals."""
-    pairs = list(itertools.pairwise(sizes))
-    return 2 * batch * (2 * sum(a * b for a, b in pairs) + sum(a * b for a, b in pairs[1:]))
-
-
 def arithmetic(repeats):
     """The share of the machine's own product rate that 64 seeds at once reach, per network."""
     square = jnp.ones((2048, 2048))
     product = jax.jit(lambda x: x @ x)
     rows = []
-    for sizes, batch, count, goal in NETWORKS:
-        data = made_up(sizes[0], sizes[-1], count)
+    for task, goal in NETWORKS:
+        train, rest = (jaxmlp.Batch(*part) for part in made_data(task))
+        data = jax.device_put(jaxmlp.Data(train, rest, rest))
 
-        def recipe(learning_rate, sizes=sizes):
-            return jaxmlp.classifier(sizes, optimizer=jaxmlp.adam(learning_rate))
+        def recipe(learning_rate, task=task):
+            return jaxmlp.classifier(task.sizes, optimizer=jaxmlp.adam(learning_rate))
 
-        def study(recipe=recipe, data=data, batch=batch):
-            options = {"epochs": 4, "batch_size": batch, "learning_rate": [1e-3], "progress": False}
+        def study(recipe=recipe, data=data, task=task):
+            options = {"epochs": 4, "batch_size": task.batch, "learning_rate": [1e-3], "progress": False}
             return jaxmlp.train_many(recipe, data, seeds=64, **options).params()
 
         seconds = in_turns({"study": study, "product": lambda: [product(square) for _ in range(20)][-1]}, repeats)
-        useful = step_operations(sizes, batch) * (count // batch) * 4 * 64
+        useful = task.operations * task.steps * 4 * 64
         rates = [useful / s for s in seconds["study"]], [20 * 2 * 2048**3 / s for s in seconds["product"]]
         share = [ours / machine for ours, machine in zip(*rates, strict=True)]
         gflops = {"gflops": spread([r / 1e9 for r in rates[0]]), "machine_gflops": spread([r / 1e9 for r in rates[1]])}
-        rows.append({"sizes": sizes, "batch": batch, "goal": goal, "share": spread(share), **gflops})
-        print(f"{sizes}, batch {batch}: {rates_in_words(rows[-1])}", flush=True)
+        rows.append({"sizes": task.sizes, "batch": task.batch, "goal": goal, "share": spread(share), **gflops})
+        print(f"{task.sizes}, batch {task.batch}: {rates_in_words(rows[-1])}", flush=True)
     return rows
 
 

@@ -20,7 +20,6 @@ class Process:
     """A peer at work."""
 
     def __init__(self, name):
-        self.name = name
         try:
             distribution = WORKERS[name][2]
             self.version = importlib.metadata.version(distribution)
@@ -31,7 +30,7 @@ class Process:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
         self.process = subprocess.Popen(command, **pipes)
         try:
-            self.import_s = self._answer()["import_s"]
+            self._answer()  # it has imported its library
         except LostError:
             self.close()
             raise

@@ -25,3 +25,13 @@ def standard_promotion():
     """JAX's usual dtype promotion, for reference implementations that need it."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture
+def compiled_anew():
+    """Compiled functions would outlive a planted fault; and these programs are short, so compile them quickly."""
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()

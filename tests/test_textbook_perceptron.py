@@ -1,21 +1,12 @@
 """What a line and a hidden layer can do: the verdicts at a reduced size, and the faults that turn them."""
 
-import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxmlp
 from experiments.textbook import perceptron, xor
 
-
-@pytest.fixture(autouse=True)
-def compiled_anew():
-    """Compiled functions would outlive a planted fault; and these programs are short, so compile them quickly."""
-    jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("compiled_anew")
 
 
 def outcomes(verdicts):

@@ -8,15 +8,7 @@ import pytest
 import jaxmlp
 from experiments.textbook import backpropagation, corners, four_steps
 
-
-@pytest.fixture(autouse=True)
-def compiled_anew():
-    """Compiled functions would outlive a planted fault; and these programs are short, so compile them quickly."""
-    jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("compiled_anew")
 
 
 def outcomes(finding):

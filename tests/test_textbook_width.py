@@ -1,6 +1,5 @@
 """CartPole, plateau, approximation and depth: verdicts at a reduced size, and the faults that turn them."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,15 +7,7 @@ import pytest
 import jaxmlp
 from experiments.textbook import approximation, cartpole, depth, plateau
 
-
-@pytest.fixture(autouse=True)
-def compiled_anew():
-    """Compiled functions would outlive a planted fault; and these programs are short, so compile them quickly."""
-    jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+pytestmark = pytest.mark.usefixtures("compiled_anew")
 
 
 def outcomes(finding):
