@@ -34,6 +34,8 @@ PARTS = {
     "scaling": scaling,
     "gpu": gpu,
 }
+# Partners that only one part asks.
+ONLY_FOR = {"updates": "optimizers", "jaxmlp, 1 device": "scaling"}
 QUICK = ("step", "run", "seeds", "dropout", "shuffling", "first_result")
 
 
@@ -61,7 +63,8 @@ def main(arguments=None):
     options = parse(arguments)
     effort = measures.QUICK if options.quick else measures.FULL
     began = time.perf_counter()
-    names = [name for name in WORKERS if name not in options.without]
+    idle = [name for name, part in ONLY_FOR.items() if part not in options.only]
+    names = [name for name in WORKERS if name not in (*options.without, *idle)]
     with Processes(names, say) as processes:
         results = measure(processes, effort, options.only)
     results["seconds"] = round(time.perf_counter() - began)

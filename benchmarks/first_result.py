@@ -49,9 +49,9 @@ def first_result(processes, effort):
     """Seconds from the start of Python to ten epochs of digits; and what a second study compiles."""
     with tempfile.TemporaryDirectory() as cache:
         kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        cold = [alone(FIT, {}) for _ in range(min(effort.repeats, 5))]
         alone(FIT, kept)
-        warm = [alone(FIT, kept) for _ in range(min(effort.repeats, 5))]
+        rounds = [(alone(FIT, {}), alone(FIT, kept)) for _ in range(-(-effort.repeats // 3))]
+    cold, warm = zip(*rounds, strict=True)
     parts = {part: spread([row[part] for row in cold]) for part in ("import_s", "load_s", "fit_s")}
     return {
         "cold_s": spread([row["whole_s"] for row in cold]),

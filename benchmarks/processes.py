@@ -1,7 +1,10 @@
 """The peers' processes, seen from the one that gives the word."""
 
+import contextlib
 import importlib.metadata
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +31,7 @@ class Process:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process runs)
         command = [sys.executable, "-m", "benchmarks.worker", name]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
-        self.process = subprocess.Popen(command, **pipes)
+        self.process = subprocess.Popen(command, **pipes, start_new_session=True)
         try:
             self._answer()  # it has imported its library
         except LostError:
@@ -49,7 +52,9 @@ class Process:
         return json.loads(line)
 
     def close(self):
-        self.process.kill()
+        """Ends the peer with the processes that it started itself, which would hold its pipes open."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
         self.errors.close()
 

@@ -1,6 +1,7 @@
 """The benchmarks: their arithmetic, the proof of equal work, and what becomes of a peer that is missing or wrong."""
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,14 @@ def test_a_peer_that_cannot_or_differs_leaves_with_a_line():
         processes.lose("optax", "its losses differ")
         assert said[-1] == "without optax: its losses differ"
         assert processes.ask("optax", prepare=[TINY, "step", [1]]) is None
+
+
+def test_a_peer_ends_with_the_processes_that_it_started():
+    with Processes(["scikit-learn"]) as processes:
+        assert processes.prepare([TINY, "seeds", [2, 1]], ["scikit-learn"])
+        process = processes.running["scikit-learn"].process
+    # Had the peer's own pool lived on, its pipes would still be open, and the end would never have come.
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_the_updates_of_all_optimizers_can_be_timed():
