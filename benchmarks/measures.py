@@ -14,13 +14,14 @@ TOLERANCE = 1e-3  # of the loss, after CHECKED_STEPS of float32 in another order
 CHECKED_STEPS = 20
 STEPS = 100  # in one call, where single steps are timed
 UPDATES = 100
+ORDERS = 10  # epochs in one call, where shuffling is timed
 SCANS = ("optax, scan", "optax, scan, sharded")
 GROUPS = {
     ANY: [name for name in PEERS if name != "jaxmlp"],
     LOOP: [name for name in PEERS if name not in ("jaxmlp", *SCANS)],
     OTHERS: list(TORCH_AND_SCIKIT_LEARN),
 }
-MOST_OPERATIONS = 4e12  # for a number of seeds to be tried
+MOST_OPERATIONS = 1.6e12  # for a number of seeds to be tried
 MOST_SCIKIT_LEARN_SEEDS, MOST_TORCH_SEEDS = 8, 64  # beyond these a training costs what it costs at these
 
 
@@ -148,14 +149,14 @@ def shuffling(processes, effort):
         task = task._replace(rows=60_000 if task.sizes[0] == 784 else task.rows)
         short = task._replace(rows=min(task.rows, 12_800))
         jobs = {
-            "order": ("jaxmlp", [task, "shuffle", []]),
-            "permutation": ("jaxmlp", [task, "permutation", []]),
-            "run": ("jaxmlp", [short, "run", [4]]),
+            "order": ("jaxmlp", [task, "shuffle", [ORDERS]]),
+            "permutation": ("jaxmlp", [task, "permutation", [ORDERS]]),
+            "run": ("jaxmlp", [short, "run", [ORDERS]]),
         }
         for name, job in jobs.values():
             processes.prepare(job, [name])
         seconds = processes.in_turns(jobs, effort.repeats, effort.least_s)
-        epoch = [second / 4 / short.steps * task.steps for second in seconds["run"]]
+        epoch = [second / short.steps * task.steps for second in seconds["run"]]
         shares = {name: ratio(seconds[name], epoch) for name in ("order", "permutation")}
         rows.append({"network": task.name, "rows": task.rows, "share": shares, "goal": GOALS["shuffling"][task.name]})
     return rows

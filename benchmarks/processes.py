@@ -12,7 +12,8 @@ import time
 
 from benchmarks.peers import WORKERS
 
-PAUSE = 0.02  # between turns: threads of the last one that still spin must not take from the next
+MOST_S = 60.0  # a measure that has taken longer ends with its LEAST_ROUNDS-th round
+LEAST_ROUNDS = 3
 
 
 class LostError(Exception):
@@ -20,7 +21,7 @@ class LostError(Exception):
 
 
 class Process:
-    """A peer at work."""
+    """A peer at work. It is frozen while others have their turn: threads that wait would spin, and take from them."""
 
     def __init__(self, name):
         try:
@@ -39,8 +40,11 @@ class Process:
             raise
 
     def ask(self, **order):
+        os.killpg(self.process.pid, signal.SIGCONT)
         print(json.dumps(order), file=self.process.stdin, flush=True)
-        return self._answer()
+        answer = self._answer()
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        return answer
 
     def _answer(self):
         line = self.process.stdout.readline()  # pyright: ignore[reportOptionalMemberAccess]
@@ -79,7 +83,7 @@ class Processes:
     def _guard(self, name, action):
         try:
             return action()
-        except (LostError, BrokenPipeError, ValueError) as error:
+        except (LostError, BrokenPipeError, ProcessLookupError, ValueError) as error:
             self.lose(name, str(error))
 
     def lose(self, name, why):
@@ -101,12 +105,15 @@ class Processes:
         return {name: answer["first_s"] for name, answer in first.items() if "first_s" in answer}
 
     def in_turns(self, jobs, repeats, least_s):
-        """Times jobs, a dict of (peer, job), taken in turns: the seconds of each round."""
+        """Times jobs, a dict of (peer, job), taken in turns, another one first in each round: the seconds of each."""
         seconds = {label: [] for label in jobs}
-        for _ in range(repeats):
-            for label, (name, job) in jobs.items():
-                time.sleep(PAUSE)
+        labels, began, done = list(jobs), time.perf_counter(), 0
+        while done < repeats and (done < LEAST_ROUNDS or time.perf_counter() - began < MOST_S):
+            first = done % max(len(labels), 1)
+            for label in labels[first:] + labels[:first]:
+                name, job = jobs[label]
                 answer = self.ask(name, time=[job, least_s])
                 if answer:
                     seconds[label].append(answer["seconds"])
-        return {label: rounds for label, rounds in seconds.items() if len(rounds) == repeats}
+            done += 1
+        return {label: rounds for label, rounds in seconds.items() if len(rounds) == done}

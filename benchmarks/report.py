@@ -176,6 +176,8 @@ def figures(results):
     rows = [row for row in rows if row["measure"] in ("step", "run", "64 seeds")]
     if rows:
         made["side_by_side"] = side_by_side(rows)
+    if len({row["seeds"] for row in results.get("seeds", ())}) > 1:
+        made["seeds"] = seeds_figure(results["seeds"])
     if results.get("scaling"):
         made["scaling"] = scaling_figure(results["scaling"])
     return made
@@ -200,6 +202,27 @@ def side_by_side(rows):
         axis.set_yticks(range(len(names)), names)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=4, loc="outside lower center", frameon=False)
+    return figure
+
+
+def seeds_figure(rows):
+    """Microseconds a step of one training against the number of trainings at once, a panel for each network."""
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(3.4 * len(networks) + 1, 4), squeeze=False, layout="constrained"
+    )
+    for axis, network in zip(axes[0], networks, strict=True):
+        there = [row for row in rows if row["network"] == network]
+        for place, name in enumerate(names):
+            line = [(row["seeds"], row["us_a_step"][name]["median"]) for row in there if name in row["us_a_step"]]
+            axis.plot(*zip(*line, strict=True), "o-", color=COLOURS[place], label=name, markersize=4)
+        axis.plot([row["seeds"] for row in there], [row["limit_us"] for row in there], "k:", label="machine's limit")
+        axis.set(xscale="log", yscale="log", xlabel="seeds at once", title=network)
+        axis.grid(alpha=0.25)
+    axes[0][0].set_ylabel("µs a step of one training")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=len(labels), loc="outside lower center", frameon=False)
     return figure
 
 

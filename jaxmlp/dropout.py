@@ -1,13 +1,12 @@
 """Dropout: masks equal to `jax.random.bernoulli` bit for bit, at a fraction of its cost."""
 
-import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from jaxmlp.checks import check_key, check_rate, is_floating, require
-from jaxmlp.threefry import random_words
+from jaxmlp.threefry import is_fused, random_words
 
 __all__ = ["dropout", "dropout_mask"]
 
@@ -63,8 +62,7 @@ def dropout_mask(key, rate, shape):
     check_key("dropout", "key", key)
     check_rate("dropout", "rate", rate)
     keep = jnp.asarray(1 - rate, jnp.result_type(rate, float))
-    partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
-    fused = keep.dtype == jnp.float32 and math.prod(shape) < 2**32 and partitionable
+    fused = keep.dtype == jnp.float32 and is_fused(shape)
     return _mask(key, keep, shape) if fused else jax.random.bernoulli(key, keep, shape)
 
 

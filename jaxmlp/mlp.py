@@ -10,17 +10,23 @@ from jax.tree_util import Partial
 from jaxmlp.activations import activation_function, relu
 from jaxmlp.checks import check_choice, check_key, check_positive, check_rate, check_scalar, is_floating, require
 from jaxmlp.dropout import dropout
-from jaxmlp.threefry import fold_in
+from jaxmlp.threefry import fold_in, fused, split
 
 __all__ = ["apply", "init", "truncated_normal"]
 
+
+def _drawn(initializer):
+    """JAX's initializer with its numbers, at a fraction of the time to compile."""
+    return lambda key, shape, dtype: initializer(fused(key), shape, dtype)
+
+
 _WEIGHT_INIT = {
-    "he_normal": jax.nn.initializers.he_normal(),
-    "he_uniform": jax.nn.initializers.he_uniform(),
-    "glorot_normal": jax.nn.initializers.glorot_normal(),
-    "glorot_uniform": jax.nn.initializers.glorot_uniform(),
-    "lecun_normal": jax.nn.initializers.lecun_normal(),
-    "lecun_uniform": jax.nn.initializers.lecun_uniform(),
+    "he_normal": _drawn(jax.nn.initializers.he_normal()),
+    "he_uniform": _drawn(jax.nn.initializers.he_uniform()),
+    "glorot_normal": _drawn(jax.nn.initializers.glorot_normal()),
+    "glorot_uniform": _drawn(jax.nn.initializers.glorot_uniform()),
+    "lecun_normal": _drawn(jax.nn.initializers.lecun_normal()),
+    "lecun_uniform": _drawn(jax.nn.initializers.lecun_uniform()),
 }
 
 
@@ -53,7 +59,7 @@ def init(key, sizes, weight_init: str | Callable = "he_normal", bias=0.0, dtype=
     require(jnp.issubdtype(dtype, jnp.floating), "init", "dtype", "be floating", dtype)
     check_scalar("init", "bias", bias)
     make_weight = weight_init_function(weight_init, "init")
-    keys = jax.random.split(key, len(sizes) - 1)
+    keys = split(key, len(sizes) - 1)
     return [_layer(*arguments, make_weight, bias, dtype) for arguments in zip(keys, sizes[:-1], sizes[1:], strict=True)]
 
 
@@ -99,7 +105,7 @@ def truncated_normal(stddev):
 
 
 def _truncated_normal(stddev, key, shape, dtype):
-    return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype) * jnp.asarray(stddev, dtype)
+    return jax.random.truncated_normal(fused(key), -2.0, 2.0, shape, dtype) * jnp.asarray(stddev, dtype)
 
 
 def apply(params, inputs, activation=relu, dropout_rate=None, input_dropout_rate=None, key=None, dtype=None):

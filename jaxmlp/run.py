@@ -15,7 +15,7 @@ from jaxmlp.checks import check_choice, check_count, check_key, check_non_negati
 from jaxmlp.optimizers import as_optimizer
 from jaxmlp.optimizers.base import as_partial
 from jaxmlp.shuffle import epoch_order
-from jaxmlp.threefry import fold_in
+from jaxmlp.threefry import fold_in, split
 from jaxmlp.training import Learner, TrainState, strong, train_step
 
 __all__ = ["Cause", "Result", "Status", "fit"]
@@ -220,7 +220,7 @@ def _check_split(function, name, split):
 
 def start(plan, key, learner, data, stopping):
     """A run before its first epoch. Its three keys are all the randomness that it will ever have."""
-    init_key, order_key, train_key = jax.random.split(key, 3)
+    init_key, order_key, train_key = split(key, 3)
     params = learner.init(init_key)
     state = TrainState(params, learner.optimizer.init(params), train_key, jnp.zeros((), jnp.int32))
     metrics = jax.eval_shape(lambda: _epoch(plan, learner, data, order_key, jnp.zeros((), jnp.int32), state)[1])

@@ -112,6 +112,35 @@ def test_a_peer_ends_with_the_processes_that_it_started():
     assert process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads a process's state where Linux keeps it")
+def test_a_peer_is_frozen_while_it_waits(processes):
+    processes.ask("equinox", memory=[])
+    pid = processes.running["equinox"].process.pid
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    assert state == "T"
+
+
+def test_turns_begin_with_another_one_each_round():
+    turns = []
+
+    class Listening(Processes):
+        def ask(self, name, **order):
+            turns.append(name)
+            return {"seconds": float(len(turns))}
+
+    jobs = {label: (label, []) for label in "abc"}
+    seconds = Listening([]).in_turns(jobs, 4, 0.0)
+    assert "".join(turns) == "abcbcacababc"
+    assert seconds["a"] == [1.0, 6.0, 8.0, 10.0]
+
+
+def test_a_long_measure_ends_early_but_not_before_three_rounds(monkeypatch):
+    monkeypatch.setattr("benchmarks.processes.MOST_S", 0.0)
+    processes = Processes([])
+    monkeypatch.setattr(processes, "ask", lambda name, **order: {"seconds": 1.0})
+    assert processes.in_turns({"a": ("a", [])}, 7, 0.0) == {"a": [1.0, 1.0, 1.0]}
+
+
 def test_the_updates_of_all_optimizers_can_be_timed():
     from benchmarks.peers.updates import PAIRS
 
@@ -129,6 +158,8 @@ def test_tables_and_figures_of_results():
     assert "| step | 3-5-4 | 11 | 22 | 5.5 (50%) |" in text
     assert "without torch: not installed" in text
     assert set(figures(results)) == {"side_by_side"}
+    many = [row | {"seeds": count, "measure": f"{count} seeds"} for count in (4, 64)]
+    assert set(figures(results | {"seeds": many})) == {"side_by_side", "seeds"}
 
 
 @pytest.mark.parametrize(

@@ -114,3 +114,54 @@ def test_random_words_under_vmap():
 def test_random_words_with_float64_on(x64):
     key = jax.random.key(2)
     chex.assert_trees_all_equal(threefry.random_words(key, (5,)), jax.random.bits(key, (5,), "uint32"))
+
+
+@pytest.mark.parametrize("partitionable", [True, False])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_split_equals_jax_random(count, partitionable):
+    with jax.threefry_partitionable(partitionable):
+        for seed in SEEDS:
+            key = jax.random.key(seed)
+            chex.assert_trees_all_equal(key_bits(threefry.split(key, count)), key_bits(jax.random.split(key, count)))
+
+
+def test_split_of_several_axes_equals_jax_random():
+    ours = jax.random.split(threefry.fused(jax.random.key(4)), (2, 3))
+    chex.assert_trees_all_equal(key_bits(ours), key_bits(jax.random.split(jax.random.key(4), (2, 3))))
+
+
+def drawn(key):
+    """What JAX's functions make of a key."""
+    return {
+        "bits": [jax.random.bits(key, (3, 5), f"uint{width}") for width in (8, 16, 32)],
+        "normal": jax.random.normal(key, (3, 5)),
+        "permutation": jax.random.permutation(key, 20),
+        "fold_in": jax.random.uniform(jax.random.fold_in(key, 7)),
+        "split": jax.random.uniform(jax.random.split(key, 3)[1], (2, 2)),
+        "initializer": jax.nn.initializers.he_normal()(key, (6, 4)),
+    }
+
+
+@pytest.mark.parametrize("partitionable", [True, False])
+def test_a_fused_key_draws_the_same(partitionable):
+    with jax.threefry_partitionable(partitionable):
+        for seed in SEEDS[::2]:
+            key = jax.random.key(seed)
+            chex.assert_trees_all_equal(jax.jit(lambda key: drawn(threefry.fused(key)))(key), jax.jit(drawn)(key))
+
+
+def test_a_fused_key_draws_the_same_under_vmap():
+    keys = jax.random.split(jax.random.key(2), 4)
+    ours = jax.jit(jax.vmap(lambda key: jax.random.normal(threefry.fused(key), (3,))))(keys)
+    chex.assert_trees_all_equal(ours, jax.jit(jax.vmap(lambda key: jax.random.normal(key, (3,))))(keys))
+
+
+def test_a_fused_key_draws_the_same_in_float64(x64):
+    key = jax.random.key(1)
+    ours = jax.random.uniform(threefry.fused(key), (7,), jnp.float64)
+    chex.assert_trees_all_equal(ours, jax.random.uniform(key, (7,), jnp.float64))
+
+
+def test_a_fused_key_of_a_seed():
+    made = jax.random.key(12345, impl=jax.random.key_impl(threefry.fused(jax.random.key(0))))
+    chex.assert_trees_all_equal(key_bits(made), key_bits(jax.random.key(12345)))

@@ -60,12 +60,13 @@ class Jaxmlp:
         with jax.default_matmul_precision(PRECISIONS[precision]):
             jaxmlp.train_many(self.recipes[precision], self.data, seeds=count, progress=False, **options)
 
-    def shuffle(self):
-        jax.block_until_ready(_order(jax.random.key(0), self.task.rows))
+    def shuffle(self, count):
+        """The orders of that many epochs, in one compiled loop as in a run."""
+        jax.block_until_ready(_orders(jax.random.key(0), jaxmlp.epoch_order, self.task.rows, count))
 
-    def permutation(self):
+    def permutation(self, count):
         """JAX's own, for comparison."""
-        jax.block_until_ready(_permutation(jax.random.key(0), self.task.rows))
+        jax.block_until_ready(_orders(jax.random.key(0), jax.random.permutation, self.task.rows, count))
 
 
 def recipe(learning_rate, task, precision="float32"):
@@ -74,8 +75,9 @@ def recipe(learning_rate, task, precision="float32"):
     return jaxmlp.classifier(task.sizes, optimizer=optimizer, dropout_rate=task.dropout, dtype=dtype)
 
 
-_order = jax.jit(jaxmlp.epoch_order, static_argnums=1)
-_permutation = jax.jit(jax.random.permutation, static_argnums=1)
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _orders(key, order, rows, count):
+    return jax.lax.map(lambda key: order(key, rows), jax.random.split(key, count))
 
 
 class JaxmlpOneDevice(Jaxmlp):

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import jaxmlp
 from experiments.optimizers.problems.problem import Problem
 
-# DeepOBS holds as many rows out for validation as there are test rows: 10,000 of 60,000.
+# DeepOBS holds as many rows out for validation as there are test rows, 10,000 of 60,000, and its scored runs train on
+# the other 50,000 too. On all 60,000 Adam ends half a percentage point above the published accuracy.
 DEEPOBS_VALIDATION = 1 / 6
 
 
@@ -40,10 +41,10 @@ def bundled(name, about, folder=None, hidden=(128,)):
     return network(name, about, jaxmlp.load(name), hidden)
 
 
-def images(name, about, source, sizes, target, learner, folder=None, hidden=None, epochs=100):
-    """An image set with official test rows, as in the literature: tuned on rows held out, then trained on all."""
+def images(name, about, source, sizes, target, learner, folder=None, hidden=None, epochs=100, refit=False):
+    """An image set with official test rows, as in the literature: scored after the last epoch."""
     data = jaxmlp.load(source, validation=DEEPOBS_VALIDATION, folder=folder)
-    options = {"epochs": epochs, "target": target, "batch_size": 128, "keep": "last", "refit": True}
+    options = {"epochs": epochs, "target": target, "batch_size": 128, "keep": "last", "refit": refit}
     return network(name, about, data, hidden or sizes, learner=learner, **options)
 
 
@@ -70,6 +71,7 @@ NETWORKS = {
     ),
     "mnist_mlp": partial(images, "mnist_mlp", "MNIST as in DeepOBS", "mnist", (1000, 500, 100), 0.98, DEEPOBS_MLP),
     "adam_mlp": partial(
-        images, "adam_mlp", "MNIST as in the Adam paper, dropout 0.5", "mnist", (1000, 1000), 0.98, ADAM_MLP, epochs=200
+        partial(images, epochs=200, refit=True),
+        *("adam_mlp", "MNIST as in the Adam paper, dropout 0.5", "mnist", (1000, 1000), 0.98, ADAM_MLP),
     ),
 }
