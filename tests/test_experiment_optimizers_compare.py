@@ -16,6 +16,7 @@ from experiments.optimizers.summary import costs, normalised, oriented, ranked, 
 from experiments.optimizers.verdicts import (
     BETTER,
     SAME,
+    SOONER,
     UNKNOWN,
     Pair,
     in_words,
@@ -94,6 +95,61 @@ def test_adam_at_a_tenth_of_its_tuned_rate_is_told_apart(comparison):
     (pair,) = [pair for pair in pairs(comparison) if {pair.first, pair.second} == {"adam", "tenth"}]
     assert (pair.first, pair.verdict, pair.wins) == ("adam", BETTER, 10)
     assert "adam is better than tenth: by +" in in_words(pair, BOWL, TINY)
+
+
+def with_outcomes(scores, times):
+    """A comparison of `a` and `b` on the bowl with given losses and epochs to the target, a row each."""
+    fresh = [
+        pd.DataFrame({"score": score, "time": time, "status": "finished"})
+        for score, time in zip(scores, times, strict=True)
+    ]
+    outcomes = {
+        ("bowl", name): engine.Outcome("bowl", name, fresh=table, chosen=({"learning_rate": 0.1},), tuning=[])
+        for name, table in zip("ab", fresh, strict=True)
+    }
+    return untrained_comparison("a=adam,b=adam", outcomes=outcomes)
+
+
+NOISE = np.random.default_rng(3).normal(size=(2, 12))
+# As good as each other: the second loses by a five-hundredth of the spread.
+NEAR = NOISE[0] + [[0.0], [0.002]] + 0.02 * np.stack([np.zeros(12), NOISE[1] - NOISE[1].mean()])
+FAR = NOISE[0] + [[0.0], [9.0]]
+
+
+@pytest.mark.parametrize(
+    ("scores", "times", "verdict", "sooner", "text"),
+    [
+        (NOISE, ([2.0] * 11 + [3.0], [4.0] * 12), SOONER, "a", "a reaches loss 0.5 sooner than b: 2 epochs against 4"),
+        (NOISE, ([9.0] * 12, [4.0] * 11 + [5.0]), SOONER, "b", "b reaches loss 0.5 sooner than a: 4 epochs against 9"),
+        (NOISE, ([2.0, 4.0] * 6, [4.0, 2.0] * 6), UNKNOWN, "", "cannot tell"),
+        (NOISE, ([np.inf] * 12, [np.inf] * 12), UNKNOWN, "", "cannot tell"),
+        (NOISE, ([3.0, 2.0] * 6, [np.inf] * 12), SOONER, "a", "2.5 epochs against inf in the median; p < 0.0001"),
+        (NEAR, ([2.0, 3.0] * 6, [4.0] * 12), SOONER, "a", "By test loss: no difference (diff"),
+        (NEAR, ([2.0] * 12, [2.0] * 12), SAME, "", "a and b: no difference (difference +0.002"),
+        (FAR, ([9.0, 8.0] * 6, [4.0] * 12), BETTER, "b", "a is better than b"),
+    ],
+)
+def test_where_the_score_leaves_it_open_the_time_to_the_target_may_tell(scores, times, verdict, sooner, text):
+    assert NOISE[0].mean() < NOISE[1].mean()  # so `a` is the first of the pair
+    comparison = with_outcomes(scores, times)
+    (pair,) = pairs(comparison)
+    assert (pair.first, pair.verdict, pair.sooner) == ("a", verdict, sooner)
+    assert (pair.epochs_first, pair.epochs_second) == (np.median(times[0]), np.median(times[1]))
+    assert text in in_words(pair, BOWL, TINY)
+    leading = findings(comparison).verdicts["bowl"]
+    said = {"a": "it reaches loss 0.5 sooner than b (test loss", "b": "it reaches loss 0.5 later than b (test loss"}
+    assert (said.get(sooner, "reaches loss") in leading) == (verdict == SOONER)
+
+
+def test_times_are_corrected_for_the_number_of_pairs(comparison):
+    found = {(pair.first, pair.second): pair for pair in pairs(comparison)}
+    raw = {
+        names: statistics.paired(*(1 / comparison.outcomes["bowl", name].fresh["time"] for name in names)).p_value
+        for names in found
+    }
+    expected = dict(zip(raw, statistics.holm(list(raw.values())), strict=True))
+    assert {names: pair.sooner_p_value for names, pair in found.items()} == pytest.approx(expected)
+    assert min(raw.values()) < max(raw.values()) <= 1
 
 
 def test_verdicts_on_known_numbers():

@@ -12,8 +12,13 @@ TOLERANCE = 0.05
 def oriented(problem, protocol, outcome):
     """(runs,) scores of which more is better: the metric, its sign turned where less is; or the speed, 1 / epochs."""
     if protocol.score == "time":
-        return 1.0 / outcome.fresh["time"].to_numpy(float)  # a miss is infinite, its speed 0
+        return speeds(outcome)
     return outcome.fresh["score"].to_numpy(float) * (1.0 if problem.mode == "max" else -1.0)
+
+
+def speeds(outcome):
+    """(runs,) of 1 / epochs to the target; a miss is infinite, its speed 0."""
+    return 1.0 / outcome.fresh["time"].to_numpy(float)
 
 
 def ranked(comparison, problem):

@@ -2,7 +2,8 @@
 
 better         the paired test, corrected for the number of pairs (Holm), and the interval agree
 no difference  the results are identical, or the interval lies within a fifth of the spread over seeds
-cannot tell    neither: more seeds would be needed, and about how many
+sooner         the score does not tell them apart, but by the same test one is at the target in fewer epochs
+cannot tell    none of these: more seeds would be needed, and about how many
 """
 
 import itertools
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.optimizers.summary import oriented, ranked
+from experiments.optimizers.summary import oriented, ranked, speeds
 from jaxmlp import statistics
 
 LEVEL = 0.05
@@ -20,7 +21,7 @@ LEVEL = 0.05
 NEGLIGIBLE = 0.2
 # A difference so small that it would take this many seeds is no difference that matters.
 OUT_OF_REACH = 10_000
-BETTER, SAME, UNKNOWN = "better", "no difference", "cannot tell"
+BETTER, SAME, SOONER, UNKNOWN = "better", "no difference", "sooner", "cannot tell"
 
 # Choi et al. 2019, "On Empirical Comparisons of Optimizers": each is the other with some of its numbers fixed.
 INCLUSIONS = (
@@ -33,7 +34,10 @@ INCLUSIONS = (
 
 
 class Pair(NamedTuple):
-    """Two optimizers on a problem, `first` having the better mean. Differences count in its favour."""
+    """Two optimizers on a problem, `first` having the better mean. Differences count in its favour.
+
+    `sooner` is the name of the one that is proven to be at the target in fewer epochs, if any; `epochs` are medians.
+    """
 
     problem: str
     first: str
@@ -47,22 +51,35 @@ class Pair(NamedTuple):
     ties: int
     losses: int
     more_seeds: float
+    sooner: str = ""
+    sooner_p_value: float = math.nan
+    epochs_first: float = math.nan
+    epochs_second: float = math.nan
 
 
 def pairs(comparison):
-    """Every pair of optimizers on every problem, a list of `Pair`; Holm's correction is over the pairs of a problem."""
+    """Every pair of optimizers on every problem, a list of `Pair`.
+
+    Holm's correction is over the pairs of a problem, for the score and for the time to the target each by itself.
+    """
     found = []
     for problem in comparison.problems:
-        outcomes = comparison.of(problem)
-        scores = {name: oriented(problem, comparison.protocol, outcomes[name]) for name in ranked(comparison, problem)}
-        couples = list(itertools.combinations(scores, 2))
-        tests = [statistics.paired(scores[first], scores[second]) for first, second in couples]
-        corrected = statistics.holm([test.p_value for test in tests]) if tests else []
-        for (first, second), test, p_value in zip(couples, tests, corrected, strict=True):
-            test = test._replace(p_value=float(p_value))
-            rows = (first, scores[first]), (second, scores[second])
-            found.append(_pair(problem.name, *rows, test, len(couples)))
+        outcomes, names = comparison.of(problem), ranked(comparison, problem)
+        scores = {name: oriented(problem, comparison.protocol, outcomes[name]) for name in names}
+        couples = list(itertools.combinations(names, 2))
+        by_score = _tested(scores, couples)
+        by_time = _tested({name: speeds(outcomes[name]) for name in names}, couples)
+        for (first, second), test, timing in zip(couples, by_score, by_time, strict=True):
+            pair = _pair(problem.name, (first, scores[first]), (second, scores[second]), test, len(couples))
+            found.append(_timed(pair, timing, outcomes[first].fresh["time"], outcomes[second].fresh["time"]))
     return found
+
+
+def _tested(values, couples):
+    """A paired test for each couple, its p value corrected for their number."""
+    tests = [statistics.paired(values[first], values[second]) for first, second in couples]
+    corrected = statistics.holm([test.p_value for test in tests]) if tests else []
+    return [test._replace(p_value=float(p_value)) for test, p_value in zip(tests, corrected, strict=True)]
 
 
 def _pair(problem, first, second, test, tests):
@@ -88,6 +105,20 @@ def _pair(problem, first, second, test, tests):
     )
 
 
+def _timed(pair, timing, first, second):
+    """The pair with what the times to the target say, where the score leaves it open."""
+    faster = timing.p_value < LEVEL and timing.difference.low > 0
+    slower = timing.p_value < LEVEL and timing.difference.high < 0
+    sooner = pair.first if faster else pair.second if slower else ""
+    return pair._replace(
+        verdict=SOONER if sooner and pair.verdict in (SAME, UNKNOWN) else pair.verdict,
+        sooner=sooner,
+        sooner_p_value=timing.p_value,
+        epochs_first=float(np.median(first)),
+        epochs_second=float(np.median(second)),
+    )
+
+
 def judged(first, second, difference, p_value):
     """The verdict on two arrays of scores, given their paired difference and its corrected p-value."""
     if np.array_equal(first, second):
@@ -106,13 +137,29 @@ def in_words(pair, problem, protocol):
     size = f"{amount(gap.estimate)}, 95 % interval {amount(gap.low)} to {amount(gap.high)}{of_many}"
     seeds = pair.wins + pair.ties + pair.losses
     if pair.verdict == BETTER:
-        p = f"p = {pair.p_value:.2g}" if pair.p_value >= 1e-4 else "p < 0.0001"
         how = "is faster than" if protocol.score == "time" else "is better than"
+        p = _p_in_words(pair.p_value)
         return f"{pair.first} {how} {pair.second}: by {size}; {p} after Holm; ahead on {pair.wins} of {seeds} seeds."
-    if pair.verdict == SAME:
-        why = "identical on every seed" if pair.ties == seeds else f"difference {size}"
-        return f"{pair.first} and {pair.second}: no difference ({why})."
-    return f"{pair.first} and {pair.second}: cannot tell (difference {size}); {needed(pair.more_seeds)}."
+    if pair.verdict == SAME and pair.ties == seeds:
+        return f"{pair.first} and {pair.second}: no difference (identical on every seed)."
+    by_score = f"no difference (difference {size})."
+    if not math.isnan(pair.more_seeds):
+        by_score = f"cannot tell (difference {size}); {needed(pair.more_seeds)}."
+    if pair.verdict == SOONER:
+        return f"{_sooner_in_words(pair, problem)}. By test {problem.label}: {by_score}"
+    return f"{pair.first} and {pair.second}: {by_score}"
+
+
+def _sooner_in_words(pair, problem):
+    epochs = {pair.first: pair.epochs_first, pair.second: pair.epochs_second}
+    later = pair.second if pair.sooner == pair.first else pair.first
+    times = f"{epochs[pair.sooner]:g} epochs against {epochs[later]:g} in the median"
+    p = _p_in_words(pair.sooner_p_value)
+    return f"{pair.sooner} reaches {problem.label} {problem.target:g} sooner than {later}: {times}; {p} after Holm"
+
+
+def _p_in_words(p_value):
+    return f"p = {p_value:.2g}" if p_value >= 1e-4 else "p < 0.0001"
 
 
 def needed(more):
@@ -150,11 +197,18 @@ def _verdict(comparison, problem, every):
     target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.target:g}."
     mine = [pair for pair in every if pair.problem == problem.name and pair.first == order[0]]
     told = {word: [pair.second for pair in mine if pair.verdict == word] for word in (BETTER, SAME, UNKNOWN)}
+    timed = [pair for pair in mine if pair.verdict == SOONER]
+    told["sooner"] = [pair.second for pair in timed if pair.sooner == pair.first]
+    told["later"] = [pair.second for pair in timed if pair.sooner == pair.second]
     parts = []
     if told[BETTER]:
         parts.append(f"is {'faster' if comparison.protocol.score == 'time' else 'better'} than {_listed(told[BETTER])}")
     if told[SAME]:
         parts.append(f"shows no difference to {_listed(told[SAME])}")
+    for word in ("sooner", "later"):
+        if told[word]:
+            goal = f"reaches {problem.label} {problem.target:g} {word} than {_listed(told[word])}"
+            parts.append(f"{goal} (test {problem.label} does not tell them apart)")
     if told[UNKNOWN]:
         more = {pair.second: pair.more_seeds for pair in mine if pair.verdict == UNKNOWN}
         nearest = min(more, key=lambda name: more[name])
