@@ -68,12 +68,11 @@ def goals_table(rows):
 
 def times_table(rows):
     """Microseconds a step of everybody, and of the machine's limit."""
-    names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
+    names = _there(rows)
     lines = [
         (
-            f"{row['measure']}{', ' + str(row['epochs']) + ' epochs' if 'epochs' in row else ''}",
-            row["network"],
-            *(f"{row['us_a_step'][name]['median']:.3g}" if name in row["us_a_step"] else "" for name in names),
+            *_what(row),
+            *_cells(row["us_a_step"], names, lambda times: f"{times['median']:.3g}"),
             f"{row['limit_us']:.2g} ({row['limit_us'] / row['us_a_step']['jaxmlp']['median']:.0%})",
         )
         for row in rows
@@ -81,9 +80,42 @@ def times_table(rows):
     return rows_of(("what", "network", *names, "limit (jaxmlp's share of it)"), lines)
 
 
+def firsts_table(rows):
+    """Seconds of everybody's first call, which compiles."""
+    names = _there(rows)
+    return rows_of(
+        ("what", "network", *names),
+        [(*_what(row), *_cells(row["first_s"], names, lambda seconds: f"{seconds:.2g}")) for row in rows],
+    )
+
+
+def memory_table(rows):
+    """Megabytes that everybody's process has held at most, so far."""
+    names = _there(rows)
+    return rows_of(
+        ("what", "network", *names),
+        [(*_what(row), *_cells(row["peak_bytes"], names, lambda held: f"{held / 1e6:.0f}")) for row in rows],
+    )
+
+
+def _there(rows):
+    return [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
+
+
+def _what(row):
+    return f"{row['measure']}{', ' + str(row['epochs']) + ' epochs' if 'epochs' in row else ''}", row["network"]
+
+
+def _cells(values, names, written):
+    return [written(values[name]) if name in values else "" for name in names]
+
+
 def compared(rows):
-    goals = goals_table(rows)
-    return f"{goals}\n\nMicroseconds a step of one training:\n\n{times_table(rows)}".strip()
+    parts = [goals_table(rows), f"Microseconds a step of one training:\n\n{times_table(rows)}"]
+    parts.append(f"Seconds of the first call, compilation included:\n\n{firsts_table(rows)}")
+    if all("peak_bytes" in row for row in rows):
+        parts.append(f"Megabytes that the process has held at most until then:\n\n{memory_table(rows)}")
+    return "\n\n".join(parts).strip()
 
 
 def dropout_table(rows):

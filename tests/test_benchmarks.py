@@ -151,14 +151,18 @@ def test_tables_and_figures_of_results():
     times = {"jaxmlp": spread([10.0, 12.0, 11.0]), "optax": spread([20.0, 24.0, 22.0])}
     row = {"measure": "step", "network": "3-5-4", "us_a_step": times, "ratio": {"optax": ratio([1, 1.1], [2, 2.2])}}
     row |= {"best": {"fastest peer": "optax"}, "goal": {"fastest peer": 0.4}, "limit_us": 5.5}
+    row |= {"first_s": {"jaxmlp": 1.25, "optax": 0.5}}
     where = {"when": "2026-01-01", "processor": "a processor", "cores": 2, "device": "cpu", "backend": "cpu"}
     results = {"environment": {**where, "python": "3.11"}, "machine": MACHINE, "peers": {"optax": "0.2"}, "step": [row]}
     text = markdown({**results, "lost": {"torch": "not installed"}})
     assert "| step | 3-5-4 | fastest peer | optax | 0.50 [0.50, 0.50] | 0.4 | **no** |" in text
     assert "| step | 3-5-4 | 11 | 22 | 5.5 (50%) |" in text
+    assert "| step | 3-5-4 | 1.2 | 0.5 |" in text and "Megabytes" not in text
     assert "without torch: not installed" in text
     assert set(figures(results)) == {"side_by_side"}
-    many = [row | {"seeds": count, "measure": f"{count} seeds"} for count in (4, 64)]
+    peaks = {"peak_bytes": {"jaxmlp": 3e8, "optax": 4e8}, "epochs": 2}
+    many = [row | peaks | {"seeds": count, "measure": f"{count} seeds"} for count in (4, 64)]
+    assert "| 64 seeds, 2 epochs | 3-5-4 | 300 | 400 |" in markdown({**results, "lost": {}, "seeds": many})
     assert set(figures(results | {"seeds": many})) == {"side_by_side", "seeds"}
 
 

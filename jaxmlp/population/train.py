@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections import deque
+from functools import partial
 
 import jax
 import numpy as np
@@ -165,18 +166,18 @@ def _describe(works, rows, data):
 
 def _program_hash(work):
     """SHA-256 of one trial's program, as JAX hands it to the compiler: arithmetic, shapes and constants."""
-
-    def whole(numbers, seed, data, stopping):
-        learner = work.group.make(numbers)
-        run = start(work.program.plan, jax.random.key(seed), learner, data, stopping)
-        return advance(work.program.plan, learner, data, stopping, run)
-
     numbers = jax.tree.map(lambda column: column[0], work.group.numbers)
     arguments = (numbers, work.group.seeds[0], work.data, work.stopping)
     # Shapes only: where the arrays are is no part of what the study is.
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), arguments)
-    text = jax.jit(whole).lower(*shapes).as_text()
+    text = _one_epoch.lower(work.group.make, work.program.plan, *shapes).as_text()
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@partial(jax.jit, static_argnums=(0, 1))  # jitted here, so that a second study of the program finds it traced
+def _one_epoch(make, plan, numbers, seed, data, stopping):
+    learner = make(numbers)
+    return advance(plan, learner, data, stopping, start(plan, jax.random.key(seed), learner, data, stopping))
 
 
 def _only(chunks, mine):
