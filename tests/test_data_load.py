@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from jaxmlp.data import Batch, Data, load, loading
+from jaxmlp.data import Batch, Data, bundled, load, loading
 
 SIZES = {
     "digits": (1257, 270, 64, 10),
@@ -197,6 +197,25 @@ def test_x64_keeps_float32():
 def test_importing_starts_no_backend():
     environment = {**os.environ, "JAX_PLATFORMS": "no_such_platform"}
     subprocess.run([sys.executable, "-c", "import jaxmlp.data, jaxmlp.shuffle"], check=True, env=environment)
+
+
+@pytest.mark.parametrize("name", bundled.BUNDLED)
+@pytest.mark.parametrize("there", [True, False])
+def test_rows_are_those_of_scikit_learn_with_and_without_its_file(monkeypatch, name, there):
+    if not there:
+        monkeypatch.setattr(bundled, "TABLES", dict.fromkeys(bundled.TABLES, ("moved.csv", 0)))
+    options = {"scaled": False} if name == "diabetes" else {}
+    inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
+    found = bundled.bundled(name)
+    np.testing.assert_array_equal(found[0], inputs)
+    np.testing.assert_array_equal(found[1], targets)
+    assert found[1].dtype == targets.dtype
+
+
+def test_digits_are_there_without_importing_scikit_learn():
+    code = "import sys, jaxmlp; jaxmlp.load('digits'); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_scikit_learn_missing(monkeypatch):
