@@ -14,6 +14,8 @@ import platform
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+
 from benchmarks import measures
 from benchmarks.first_result import first_result
 from benchmarks.gpu import gpu
@@ -66,41 +68,49 @@ def main(arguments=None):
     idle = [name for name, part in ONLY_FOR.items() if part not in options.only]
     names = [name for name in WORKERS if name not in (*options.without, *idle)]
     with Processes(names, say) as processes:
-        results = measure(processes, effort, options.only)
-    results["seconds"] = round(time.perf_counter() - began)
-    write(results, options.out, "quick" if options.quick else "results")
+        for results in measured_parts(processes, effort, options.only):
+            results["seconds"] = round(time.perf_counter() - began)
+            write(results, options.out, "quick" if options.quick else "results")
     say(f"{results['seconds']} s; table, figures and JSON are in {options.out}")
 
 
-def measure(processes, effort, only):
-    """The parts asked for, each shown as it ends."""
+def measured_parts(processes, effort, only):
+    """The results so far, after each of the parts asked for, which is shown as it ends."""
     where = processes.ask("machine", describe=[])
     processes.machine = measured(processes, effort)
     results = {
         "environment": {**where, "python": platform.python_version(), "when": time.strftime("%Y-%m-%d")},
         "machine": processes.machine,
         "effort": {**effort._asdict(), "networks": [task.name for task in effort.networks]},
-        "checks": measures.check(processes, effort),
     }
+    began = time.perf_counter()
+    results["checks"] = measures.check(processes, effort)
+    show("checks", results["checks"], time.perf_counter() - began)
     for name in only:
         if name == "gpu" and where["backend"] == "cpu":
             say("gpu: left out, for JAX sees none here")
             continue
         began = time.perf_counter()
         results[name] = PARTS[name](processes, effort)
-        title, table = TABLES[name]
-        say(f"\n## {title} ({time.perf_counter() - began:.0f} s)\n\n{table(results[name])}")
-    results["peers"] = {name: process.version for name, process in processes.running.items() if name in PEERS}
-    results["lost"] = processes.lost
-    return results
+        show(name, results[name], time.perf_counter() - began)
+        results["peers"] = {name: process.version for name, process in processes.running.items() if name in PEERS}
+        results["lost"] = processes.lost
+        yield results
+
+
+def show(name, rows, seconds):
+    title, table = TABLES[name]
+    say(f"\n## {title} ({seconds:.0f} s)\n\n{table(rows)}")
 
 
 def write(results, folder, name):
+    """JSON, table and figures."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(markdown(results))
     for label, figure in figures(results).items():
         figure.savefig(folder / f"{name}_{label}.png", dpi=150)
+        plt.close(figure)
 
 
 def say(text):

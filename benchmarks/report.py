@@ -72,7 +72,7 @@ def times_table(rows):
     lines = [
         (
             *_what(row),
-            *_cells(row["us_a_step"], names, lambda times: f"{times['median']:.3g}"),
+            *_cells({name: times["median"] for name, times in row["us_a_step"].items()}, names, "{:.3g}"),
             f"{row['limit_us']:.2g} ({row['limit_us'] / row['us_a_step']['jaxmlp']['median']:.0%})",
         )
         for row in rows
@@ -80,22 +80,26 @@ def times_table(rows):
     return rows_of(("what", "network", *names, "limit (jaxmlp's share of it)"), lines)
 
 
-def firsts_table(rows):
-    """Seconds of everybody's first call, which compiles."""
-    names = _there(rows)
-    return rows_of(
-        ("what", "network", *names),
-        [(*_what(row), *_cells(row["first_s"], names, lambda seconds: f"{seconds:.2g}")) for row in rows],
-    )
+def checks_table(rows):
+    """Proof of equal work, and what a user waits for at first: made, compiled, twenty steps done."""
+    names = [name for name in PEERS if any(name in row["first_s"] for row in rows)]
+    lines = [
+        (f"largest difference of a loss, of the first, {row['network']}", *_cells(row["difference"], names, "{:.0e}"))
+        for row in rows
+    ]
+    lines += [
+        (f"s to the end of twenty first steps, {row['network']}", *_cells(row["first_s"], names, "{:.2g}"))
+        for row in rows
+    ]
+    return rows_of(("what", *names), lines)
 
 
 def memory_table(rows):
     """Megabytes that everybody's process has held at most, so far."""
     names = _there(rows)
-    return rows_of(
-        ("what", "network", *names),
-        [(*_what(row), *_cells(row["peak_bytes"], names, lambda held: f"{held / 1e6:.0f}")) for row in rows],
-    )
+    held = [{name: peak / 1e6 for name, peak in row["peak_bytes"].items()} for row in rows]
+    lines = [(*_what(row), *_cells(one, names, "{:.0f}")) for row, one in zip(rows, held, strict=True)]
+    return rows_of(("what", "network", *names), lines)
 
 
 def _there(rows):
@@ -107,12 +111,11 @@ def _what(row):
 
 
 def _cells(values, names, written):
-    return [written(values[name]) if name in values else "" for name in names]
+    return [written.format(values[name]) if name in values else "" for name in names]
 
 
 def compared(rows):
     parts = [goals_table(rows), f"Microseconds a step of one training:\n\n{times_table(rows)}"]
-    parts.append(f"Seconds of the first call, compilation included:\n\n{firsts_table(rows)}")
     if all("peak_bytes" in row for row in rows):
         parts.append(f"Megabytes that the process has held at most until then:\n\n{memory_table(rows)}")
     return "\n\n".join(parts).strip()
@@ -189,6 +192,7 @@ def gpu_table(rows):
 
 
 TABLES = {
+    "checks": ("Equal work, and the first steps", checks_table),
     "step": ("One jitted step", compared),
     "run": ("A whole run: shuffled epochs, validation after each", compared),
     "seeds": ("Many seeds at once", compared),

@@ -1,7 +1,7 @@
 """One peer in a process of its own: it takes orders as lines of JSON from the standard input, and answers by lines.
 
 {"prepare": [task, method, arguments]}  makes it ready by calling it once     -> {"first_s": ...}
-{"losses": [task, order]}               the losses of the first steps         -> {"losses": [...]}
+{"losses": [task, order]}               the losses of the first steps         -> {"losses": [...], "first_s": ...}
 {"time": least_s}                       calls it until that time is over      -> {"seconds": a call's}
 {"memory": 1}                                                                 -> {"peak_bytes": ...}
 """
@@ -47,8 +47,10 @@ class Worker:
         return {"first_s": time.perf_counter() - began}
 
     def losses(self, task, order):
+        began = time.perf_counter()
         method = getattr(self.peer(task), "losses", None)
-        return {} if method is None else {"losses": method(np.asarray(order))}
+        losses = None if method is None else method(np.asarray(order))
+        return {} if losses is None else {"losses": losses, "first_s": time.perf_counter() - began}
 
     def time(self, job, least):
         call, count, began = self.ready[json.dumps(job)], 0, time.perf_counter()

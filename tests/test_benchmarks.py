@@ -66,9 +66,21 @@ def processes():
 
 
 def test_peers_have_the_same_losses(processes):
-    differences = measures.check(processes, EFFORT)["3-5-4"]
-    assert set(differences) == {"optax, scan", "equinox"}
-    assert max(differences.values()) < 1e-5
+    (row,) = measures.check(processes, EFFORT)
+    assert set(row["difference"]) == {"optax, scan", "equinox"}
+    assert max(row["difference"].values()) < 1e-5
+    assert set(row["first_s"]) == {"jaxmlp", "optax, scan", "equinox"} and min(row["first_s"].values()) > 0
+
+
+def test_a_peer_whose_losses_differ_is_lost():
+    said = []
+    processes = Processes([], said.append)
+    losses = {"jaxmlp": [2.0, 1.0], "optax": [2.0, 1.0019], "haiku": [2.0, 1.0021], "torch": [2.0, float("nan")]}
+    processes.ask = lambda name, **order: {"losses": losses[name], "first_s": 1.0} if name in losses else None
+    (row,) = measures.check(processes, EFFORT)
+    assert row["difference"]["optax"] == pytest.approx(9.5e-4)
+    assert set(processes.lost) == {"haiku", "torch"}
+    assert said[0] == "without haiku: its losses on 3-5-4 differ from jaxmlp's by 1.0e-03 of the first"
 
 
 @pytest.mark.parametrize("part", ["step", "run", "seeds"])
@@ -151,13 +163,16 @@ def test_tables_and_figures_of_results():
     times = {"jaxmlp": spread([10.0, 12.0, 11.0]), "optax": spread([20.0, 24.0, 22.0])}
     row = {"measure": "step", "network": "3-5-4", "us_a_step": times, "ratio": {"optax": ratio([1, 1.1], [2, 2.2])}}
     row |= {"best": {"fastest peer": "optax"}, "goal": {"fastest peer": 0.4}, "limit_us": 5.5}
-    row |= {"first_s": {"jaxmlp": 1.25, "optax": 0.5}}
     where = {"when": "2026-01-01", "processor": "a processor", "cores": 2, "device": "cpu", "backend": "cpu"}
     results = {"environment": {**where, "python": "3.11"}, "machine": MACHINE, "peers": {"optax": "0.2"}, "step": [row]}
     text = markdown({**results, "lost": {"torch": "not installed"}})
     assert "| step | 3-5-4 | fastest peer | optax | 0.50 [0.50, 0.50] | 0.4 | **no** |" in text
     assert "| step | 3-5-4 | 11 | 22 | 5.5 (50%) |" in text
-    assert "| step | 3-5-4 | 1.2 | 0.5 |" in text and "Megabytes" not in text
+    assert "Megabytes" not in text
+    checks = [{"network": "3-5-4", "difference": {"optax": 2e-7}, "first_s": {"jaxmlp": 1.25, "optax": 0.5}}]
+    text = markdown({**results, "lost": {"torch": "not installed"}, "checks": checks})
+    assert "| largest difference of a loss, of the first, 3-5-4 |  | 2e-07 |" in text
+    assert "| s to the end of twenty first steps, 3-5-4 | 1.2 | 0.5 |" in text
     assert "without torch: not installed" in text
     assert set(figures(results)) == {"side_by_side"}
     peaks = {"peak_bytes": {"jaxmlp": 3e8, "optax": 4e8}, "epochs": 2}
