@@ -1,6 +1,6 @@
 """Speed, side by side with everything a user would pick instead: the same work, in turns, in one run.
 
-    python -m benchmarks              all of it, about half an hour
+    python -m benchmarks              all of it, the better part of an hour
     python -m benchmarks --quick      two networks, fewer rounds, under three minutes
     python -m benchmarks --only step,run
 
@@ -86,6 +86,7 @@ def measured_parts(processes, effort, only):
     began = time.perf_counter()
     results["checks"] = measures.check(processes, effort)
     show("checks", results["checks"], time.perf_counter() - began)
+    yield results | who(processes)
     for name in only:
         if name == "gpu" and where["backend"] == "cpu":
             say("gpu: left out, for JAX sees none here")
@@ -93,9 +94,13 @@ def measured_parts(processes, effort, only):
         began = time.perf_counter()
         results[name] = PARTS[name](processes, effort)
         show(name, results[name], time.perf_counter() - began)
-        results["peers"] = {name: process.version for name, process in processes.running.items() if name in PEERS}
-        results["lost"] = processes.lost
-        yield results
+        yield results | who(processes)
+
+
+def who(processes):
+    """Versions of the peers that took part, and why others did not."""
+    versions = {name: process.version for name, process in processes.running.items() if name in PEERS}
+    return {"peers": versions, "lost": processes.lost}
 
 
 def show(name, rows, seconds):

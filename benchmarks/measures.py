@@ -10,7 +10,7 @@ from benchmarks.peers import PEERS, TORCH_AND_SCIKIT_LEARN
 from benchmarks.ratios import fastest, ratio, spread
 from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_order
 
-TOLERANCE = 1e-3  # of the first loss, within CHECKED_STEPS of float32 in another order
+TOLERANCE = 3e-3  # of the first loss, within CHECKED_STEPS of float32 in another order
 CHECKED_STEPS = 20
 STEPS = 100  # in one call, where single steps are timed
 UPDATES = 100
@@ -36,7 +36,7 @@ class Effort(NamedTuple):
     optimizers: tuple[str, ...]
 
 
-FULL = Effort(7, 0.2, (1, 10), (1, 4, 16, 64, 256, 1024), NETWORKS, OPTIMIZERS)
+FULL = Effort(5, 0.2, (1, 10), (1, 8, 64, 1024), NETWORKS, OPTIMIZERS)
 QUICK = Effort(3, 0.05, (10,), (64,), NETWORKS[:2], ("adam",))
 
 

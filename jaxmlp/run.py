@@ -155,7 +155,8 @@ def fit(
     check_key("fit", "key", key)
     learner = checked_learner("fit", learner)
     plan, stopping = prepare("fit", learner, data, epochs, batch_size, patience, min_delta, monitor, mode)
-    return _fit(plan, key, strong(learner), data, stopping)
+    # NumPy's arrays will do: to make one of JAX's takes as long as three steps of a small network.
+    return _fit(plan, key, strong(learner, np.asarray), data, stopping)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -183,7 +184,7 @@ def prepare(function, learner, data, epochs, batch_size, patience, min_delta, mo
         patience = check_non_negative(function, "patience", patience)
         require(not is_concrete(patience) or patience >= 1, function, "patience", "be at least 1", patience)
     stopping = Stopping(patience, check_non_negative(function, "min_delta", min_delta))
-    return Plan(int(epochs), int(batch_size), monitor, mode), strong(stopping)
+    return Plan(int(epochs), int(batch_size), monitor, mode), strong(stopping, np.asarray)
 
 
 def checked_learner(function, learner):

@@ -135,9 +135,9 @@ def train_step(loss_fn, optimizer, state, batch):
     return TrainState(params, opt_state, state.key, state.step + 1), metrics
 
 
-def strong(tree):
+def strong(tree, array: Callable[..., Any] = jnp.asarray):
     """Python's numbers as arrays, so that 0.1 and an array of 0.1 are one trace."""
-    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf, _dtype_of(leaf)), tree)
+    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else array(leaf, _dtype_of(leaf)), tree)
 
 
 def _dtype_of(leaf):
