@@ -243,7 +243,8 @@ def side_by_side(rows):
 
 def seeds_figure(rows):
     """Microseconds a step of one training against the number of trainings at once, a panel for each network."""
-    networks = list(dict.fromkeys(row["network"] for row in rows))
+    counted = [row["network"] for row in rows]
+    networks = [network for network in dict.fromkeys(counted) if counted.count(network) > 1]  # a point is no line
     names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
     figure, axes = plt.subplots(
         1, len(networks), figsize=(3.4 * len(networks) + 1, 4), squeeze=False, layout="constrained"
