@@ -247,7 +247,7 @@ def seeds_figure(rows):
     networks = [network for network in dict.fromkeys(counted) if counted.count(network) > 1]  # a point is no line
     names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
     figure, axes = plt.subplots(
-        1, len(networks), figsize=(3.4 * len(networks) + 1, 4), squeeze=False, layout="constrained"
+        1, len(networks), figsize=(3.4 * len(networks) + 1.5, 4.4), squeeze=False, layout="constrained"
     )
     for axis, network in zip(axes[0], networks, strict=True):
         there = [row for row in rows if row["network"] == network]
@@ -259,7 +259,7 @@ def seeds_figure(rows):
         axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("µs a step of one training")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=len(labels), loc="outside lower center", frameon=False)
+    figure.legend(handles, labels, ncols=2 + len(networks), loc="outside lower center", frameon=False)
     return figure
 
 
