@@ -103,13 +103,15 @@ def idx_folder(folder, rows=240, tests=40):
     return folder
 
 
-def test_the_networks_of_the_literature_train_on_all_rows_and_show_the_test_rows(tmp_path):
+def test_the_networks_of_the_literature(tmp_path):
     problem = find_problem("mnist_mlp", folder=idx_folder(tmp_path))
     assert (problem.epochs, problem.batch_size, problem.keep, problem.tuned_on) == (100, 128, "last", "accuracy")
     assert [len(split.targets) for split in problem.data] == [200, 40, 40]
-    fresh = problem.fresh_data
-    assert len(fresh.train.targets) == 240 and problem.steps_per_epoch == 1
-    assert fresh.validation is fresh.test is problem.data.test and problem.curves_on == "test"
+    assert problem.fresh_data is problem.data and problem.steps_per_epoch == 1 and problem.curves_on == "validation"
+    adam = find_problem("adam_mlp", folder=tmp_path)
+    fresh = adam.fresh_data
+    assert len(fresh.train.targets) == 240 and adam.epochs == 200
+    assert fresh.validation is fresh.test is adam.data.test and adam.curves_on == "test"
     assert "20-1000-500-100-10" in problem.about
     narrow = find_problem("mnist_mlp", folder=tmp_path, hidden=(90, 80))
     params = narrow.learner(jaxmlp.adam(1e-3)).init(jax.random.key(0))
