@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,11 @@ def test_a_peer_ends_with_the_processes_that_it_started():
 def test_a_peer_is_frozen_while_it_waits(processes):
     processes.ask("equinox", memory=[])
     pid = processes.running["equinox"].process.pid
-    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    for _ in range(500):  # the signal is sent, not yet heeded, when the answer is there
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state == "T":
+            break
+        time.sleep(0.01)
     assert state == "T"
 
 
