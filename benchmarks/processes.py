@@ -1,6 +1,5 @@
 """The peers' processes, seen from the one that gives the word."""
 
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -14,6 +13,8 @@ from benchmarks.peers import WORKERS
 
 MOST_S = 30.0  # a measure that has taken longer ends with its LEAST_ROUNDS-th round
 LEAST_ROUNDS = 3
+# Ends a group of processes, frozen ones too, once its own input ends: when it is closed, or with whoever held it.
+GUARD = 'read -r _; kill -s KILL -- "-$0"'
 
 
 class LostError(Exception):
@@ -33,6 +34,9 @@ class Process:
         command = [sys.executable, "-m", "benchmarks.worker", name]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
         self.process = subprocess.Popen(command, **pipes, start_new_session=True)
+        guard = ["sh", "-c", GUARD, str(self.process.pid)]
+        quiet = {"stderr": subprocess.DEVNULL, "start_new_session": True}
+        self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, **quiet)
         try:
             self._answer()  # it has imported its library
         except LostError:
@@ -57,8 +61,7 @@ class Process:
 
     def close(self):
         """Ends the peer with the processes that it started itself, which would hold its pipes open."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.guard.communicate()
         self.process.communicate()
         self.errors.close()
 

@@ -7,12 +7,10 @@
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
 import resource
-import signal
 import sys
 import time
 import warnings
@@ -21,8 +19,6 @@ import numpy as np
 
 from benchmarks.peers import WORKERS
 from benchmarks.tasks import Task
-
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Worker:
@@ -72,14 +68,7 @@ class Worker:
         return importlib.import_module("benchmarks.peers.machine").description()
 
 
-def end_with_parent():
-    """A frozen process does not see that its orders have ended: where the system can, it is to end with its parent."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main():
-    end_with_parent()
     warnings.simplefilter("ignore")
     # Whatever a library prints must not get between the answers.
     with os.fdopen(os.dup(1), "w") as answers, contextlib.redirect_stdout(sys.stderr):

@@ -1,5 +1,6 @@
 """The benchmarks: their arithmetic, the proof of equal work, and what becomes of a peer that is missing or wrong."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from benchmarks.ratios import fastest, ratio, spread
 from benchmarks.report import figures, markdown
 from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_data, made_order, made_params
 
+ROOT = Path(__file__).parents[1]
 TINY = Task((3, 5, 4), 8, 32, 16)
 EFFORT = measures.Effort(2, 0.0, (2,), (2,), (TINY,), ("adam",))
 MACHINE = {
@@ -125,16 +127,52 @@ def test_a_peer_ends_with_the_processes_that_it_started():
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads a process's state where Linux keeps it")
-def test_a_peer_is_frozen_while_it_waits(processes):
-    processes.ask("equinox", memory=[])
-    pid = processes.running["equinox"].process.pid
-    for _ in range(500):  # the signal is sent, not yet heeded, when the answer is there
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        if state == "T":
+linux = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="reads processes' states where Linux keeps them"
+)
+
+
+def states(group):
+    """The states of the processes of a group, a letter each; zombies, of which only the name is left, aside."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, of, *_ = path.read_text().rpartition(")")[2].split()
+            found += [state] if int(of) == group and state != "Z" else []
+    return "".join(sorted(found))
+
+
+def states_in_time(group, wanted):
+    """Signals are heeded some time after they were sent."""
+    for _ in range(1000):
+        if states(group) == wanted:
             break
         time.sleep(0.01)
-    assert state == "T"
+    return states(group)
+
+
+@linux
+def test_a_peer_is_frozen_while_it_waits(processes):
+    processes.ask("equinox", memory=[])
+    assert states_in_time(processes.running["equinox"].process.pid, "T") == "T"
+
+
+@linux
+def test_frozen_peers_and_their_children_end_with_a_killed_command():
+    command = f"""
+import time
+from benchmarks.processes import Processes
+processes = Processes(["scikit-learn"])
+assert processes.prepare([{TINY!r}, "seeds", [2, 1]], ["scikit-learn"])
+print(processes.running["scikit-learn"].process.pid, flush=True)
+time.sleep(600)"""
+    line = f"from benchmarks.tasks import Task{command}"
+    with subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
+        group = int(running.stdout.readline())
+        before = states(group)
+        running.kill()
+    assert len(before) >= 3  # the peer and its two processes, at least
+    assert states_in_time(group, "") == ""
 
 
 def test_turns_begin_with_another_one_each_round():
@@ -195,6 +233,6 @@ def test_tables_and_figures_of_results():
 )
 def test_wrong_arguments_get_clear_words(arguments, text):
     command = [sys.executable, "-m", "benchmarks", *arguments]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert re.search(text, done.stderr), done.stderr

@@ -193,31 +193,34 @@ def _verdict(comparison, problem, every):
     order = ranked(comparison, problem)
     if not order:
         return "No optimizer finished: there is nothing to compare."
+    fast = comparison.protocol.score == "time"
+    best = "is the fastest in the mean of 1 / epochs" if fast else "has the best mean"
+    opening = f"{order[0]} {best}" if len(order) > 1 else f"Only {order[0]} has a score: nothing to compare it with"
+    leads = [pair for pair in every if pair.problem == problem.name and pair.first == order[0]]
     reached = [np.isfinite(outcome.fresh["time"]).any() for outcome in comparison.of(problem).values()]
     target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.target:g}."
-    mine = [pair for pair in every if pair.problem == problem.name and pair.first == order[0]]
-    told = {word: [pair.second for pair in mine if pair.verdict == word] for word in (BETTER, SAME, UNKNOWN)}
-    timed = [pair for pair in mine if pair.verdict == SOONER]
-    told["sooner"] = [pair.second for pair in timed if pair.sooner == pair.first]
-    told["later"] = [pair.second for pair in timed if pair.sooner == pair.second]
-    parts = []
-    if told[BETTER]:
-        parts.append(f"is {'faster' if comparison.protocol.score == 'time' else 'better'} than {_listed(told[BETTER])}")
-    if told[SAME]:
-        parts.append(f"shows no difference to {_listed(told[SAME])}")
-    for word in ("sooner", "later"):
-        if told[word]:
-            goal = f"reaches {problem.label} {problem.target:g} {word} than {_listed(told[word])}"
-            parts.append(f"{goal} (test {problem.label} does not tell them apart)")
-    if told[UNKNOWN]:
-        more = {pair.second: pair.more_seeds for pair in mine if pair.verdict == UNKNOWN}
-        nearest = min(more, key=lambda name: more[name])
-        order_of = f" from {nearest}" if len(more) > 1 else ""
-        seeds = "out of reach" if more[nearest] > OUT_OF_REACH else f"about {_seeds(more[nearest])}"
-        parts.append(f"cannot be told from {_listed(told[UNKNOWN])} (to tell it{order_of}: {seeds})")
-    best = "is the fastest in the mean of 1 / epochs" if comparison.protocol.score == "time" else "has the best mean"
-    opening = f"{order[0]} {best}" if len(order) > 1 else f"Only {order[0]} has a score: nothing to compare it with"
-    return "; it ".join([opening, *parts]) + f".{target}"
+    return "; it ".join([opening, *_findings(problem, fast, leads)]) + f".{target}"
+
+
+def _findings(problem, fast, leads):
+    """What the pairs of the leader say, each part of the sentence for those others of which it is true."""
+    others = {word: [pair.second for pair in leads if pair.verdict == word] for word in (BETTER, SAME)}
+    if others[BETTER]:
+        yield f"is {'faster' if fast else 'better'} than {_listed(others[BETTER])}"
+    if others[SAME]:
+        yield f"shows no difference to {_listed(others[SAME])}"
+    timed = [pair for pair in leads if pair.verdict == SOONER]
+    for word, leader_is_sooner in (("sooner", True), ("later", False)):
+        names = [pair.second for pair in timed if (pair.sooner == pair.first) == leader_is_sooner]
+        if names:
+            goal = f"reaches {problem.label} {problem.target:g} {word} than {_listed(names)}"
+            yield f"{goal} (test {problem.label} does not tell them apart)"
+    unknown = [pair for pair in leads if pair.verdict == UNKNOWN]
+    if unknown:
+        nearest = min(unknown, key=lambda pair: pair.more_seeds)
+        order_of = f" from {nearest.second}" if len(unknown) > 1 else ""
+        seeds = "out of reach" if nearest.more_seeds > OUT_OF_REACH else f"about {_seeds(nearest.more_seeds)}"
+        yield f"cannot be told from {_listed([pair.second for pair in unknown])} (to tell it{order_of}: {seeds})"
 
 
 def _listed(names):
