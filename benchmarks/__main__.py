@@ -1,7 +1,7 @@
 """Speed, side by side with everything a user would pick instead: the same work, in turns, in one run.
 
     python -m benchmarks              all of it, the better part of an hour
-    python -m benchmarks --quick      two networks, fewer rounds, under three minutes
+    python -m benchmarks --quick      two networks, fewer rounds and parts, under three minutes
     python -m benchmarks --only step,run
 
 Peers come with `pip install '.[benchmarks]'`; one that is missing is left out with a line. Results go to
@@ -40,14 +40,14 @@ PARTS = {
 }
 # Partners that only one part asks.
 ONLY_FOR = {"updates": "optimizers", "jaxmlp, 1 device": "scaling"}
-QUICK = ("step", "run", "seeds", "dropout", "shuffling", "first_result")
+QUICK = ("step", "run", "seeds", "shuffling", "first_result")
 
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="two networks, fewer rounds")
+    parser.add_argument("--quick", action="store_true", help="two networks, fewer rounds and parts")
     parser.add_argument("--only", help=f"parts to run, of {', '.join(PARTS)}")
     parser.add_argument("--without", default="", help="peers to leave out")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="where results go")

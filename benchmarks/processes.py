@@ -37,11 +37,10 @@ class Process:
         guard = ["sh", "-c", GUARD, str(self.process.pid)]
         quiet = {"stderr": subprocess.DEVNULL, "start_new_session": True}
         self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, **quiet)
-        try:
-            self._answer()  # it has imported its library
-        except LostError:
-            self.close()
-            raise
+
+    def wait(self):
+        """Waits until it has imported its library."""
+        self._answer()
 
     def ask(self, **order):
         os.killpg(self.process.pid, signal.SIGCONT)
@@ -71,10 +70,10 @@ class Processes:
 
     def __init__(self, names, say=print):
         self.say, self.running, self.lost, self.machine = say, {}, {}, {}
-        for name in names:
-            process = self._guard(name, lambda name=name: Process(name))
-            if process:
-                self.running[name] = process
+        started = {name: self._guard(name, lambda name=name: Process(name)) for name in names}
+        self.running |= {name: process for name, process in started.items() if process}
+        for name, process in list(self.running.items()):
+            self._guard(name, process.wait)
 
     def __enter__(self):
         return self

@@ -6,6 +6,7 @@ It gives two classes one logistic output: a little less work, and losses that ca
 import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -35,12 +36,17 @@ def train(task, epochs, seed):
             model.score(*validation)
 
 
+@cache
+def pool():
+    """The processes, started once."""
+    return ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"))
+
+
 class ScikitLearn:
     def __init__(self, task):
         self.task = task
         self.train, _ = made_data(task)
         self.model = self.fresh()
-        self.pool = None
 
     def fresh(self):
         """A model at the common initial weights, its optimizer not yet begun."""
@@ -71,6 +77,4 @@ class ScikitLearn:
         train(self.task, epochs, None)
 
     def seeds(self, count, epochs):
-        if self.pool is None:
-            self.pool = ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"))
-        list(self.pool.map(train, [self.task] * count, [epochs] * count, range(count)))
+        list(pool().map(train, [self.task] * count, [epochs] * count, range(count)))
