@@ -1,6 +1,6 @@
 """Speed, side by side with everything a user would pick instead: the same work, in turns, in one run.
 
-    python -m benchmarks              all of it, the better part of an hour
+    python -m benchmarks              all of it, about forty minutes
     python -m benchmarks --quick      two networks, fewer rounds and parts, under three minutes
     python -m benchmarks --only step,run
 

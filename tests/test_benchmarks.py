@@ -159,15 +159,15 @@ def test_a_peer_is_frozen_while_it_waits(processes):
 
 @linux
 def test_frozen_peers_and_their_children_end_with_a_killed_command():
-    command = f"""
+    code = f"""
 import time
 from benchmarks.processes import Processes
+from benchmarks.tasks import Task
 processes = Processes(["scikit-learn"])
 assert processes.prepare([{TINY!r}, "seeds", [2, 1]], ["scikit-learn"])
 print(processes.running["scikit-learn"].process.pid, flush=True)
 time.sleep(600)"""
-    line = f"from benchmarks.tasks import Task{command}"
-    with subprocess.Popen([sys.executable, "-c", line], stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as running:
         group = int(running.stdout.readline())
         before = states(group)
         running.kill()
