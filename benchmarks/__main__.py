@@ -11,8 +11,6 @@ benchmarks/results/: results.json (or quick.json), a table in Markdown, and figu
 import argparse
 import json
 import platform
-import signal
-import sys
 import time
 from pathlib import Path
 
@@ -65,7 +63,6 @@ def parse(arguments=None):
 
 def main(arguments=None):
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the peers are ended too
     effort = measures.QUICK if options.quick else measures.FULL
     began = time.perf_counter()
     idle = [name for name, part in ONLY_FOR.items() if part not in options.only]
