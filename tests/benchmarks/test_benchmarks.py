@@ -19,7 +19,7 @@ from benchmarks.ratios import fastest, ratio, spread
 from benchmarks.report import figures, markdown
 from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_data, made_order, made_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = Task((3, 5, 4), 8, 32, 16)
 EFFORT = measures.Effort(2, 0.0, (2,), (2,), (TINY,), ("adam",))
 MACHINE = {

@@ -12,7 +12,7 @@ import pytest
 import jaxmlp
 from experiments.optimizers import __main__ as command
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "none")
 
 

@@ -17,7 +17,7 @@ import pytest
 import jaxmlp
 from jaxmlp import load_study, train_many
 from jaxmlp.population.storage import read_arrays, write_arrays
-from tests import a_study
+from tests.population import a_study
 
 TRIALS = 36
 
@@ -36,9 +36,9 @@ def whole(tmp_path_factory, cache):
 
 
 def start(directory, cache, *options):
-    command = [sys.executable, "-m", "tests.a_study", str(directory), cache, *map(str, options)]
+    command = [sys.executable, "-m", "tests.population.a_study", str(directory), cache, *map(str, options)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return subprocess.Popen(
         command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
