@@ -3,7 +3,6 @@
 from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
 from jaxmlp.data import Batch, Data, load, scaled, split
-from jaxmlp.dropout import dropout, dropout_mask
 from jaxmlp.learner import classifier, regressor
 from jaxmlp.losses import (
     accuracy,
@@ -19,6 +18,7 @@ from jaxmlp.losses import (
     r2,
     sse,
 )
+from jaxmlp.masks import dropout, dropout_mask
 from jaxmlp.mlp import apply, init, truncated_normal
 from jaxmlp.optimizers import (
     Optimizer,

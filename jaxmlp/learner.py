@@ -7,6 +7,7 @@ from jax.tree_util import Partial
 
 from jaxmlp.activations import activation_function
 from jaxmlp.checks import check_non_negative, check_positive, check_rate, require
+from jaxmlp.leaves import Static, as_partial
 from jaxmlp.losses import (
     accuracy,
     binary_cross_entropy,
@@ -20,7 +21,6 @@ from jaxmlp.losses import (
 )
 from jaxmlp.mlp import apply, checked_sizes, init, weight_init_function
 from jaxmlp.optimizers import as_optimizer, projected
-from jaxmlp.optimizers.base import Static, as_partial
 from jaxmlp.training import Learner
 
 __all__ = ["classifier", "regressor"]

@@ -9,7 +9,7 @@ from jax.tree_util import Partial
 
 from jaxmlp.activations import activation_function, relu
 from jaxmlp.checks import check_choice, check_key, check_positive, check_rate, check_scalar, is_floating, require
-from jaxmlp.dropout import dropout
+from jaxmlp.masks import dropout
 from jaxmlp.threefry import fold_in, fused, split
 
 __all__ = ["apply", "init", "truncated_normal"]

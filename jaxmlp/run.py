@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
+from jaxmlp.leaves import as_partial, strong
 from jaxmlp.optimizers import as_optimizer
-from jaxmlp.optimizers.base import as_partial
 from jaxmlp.shuffle import epoch_order
 from jaxmlp.threefry import fold_in, split
-from jaxmlp.training import Learner, TrainState, strong, train_step
+from jaxmlp.training import Learner, TrainState, train_step
 
 __all__ = ["Cause", "Result", "Status", "fit"]
 

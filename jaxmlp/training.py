@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from jaxmlp.checks import check_key, require
-from jaxmlp.optimizers.base import apply_updates, as_optimizer, as_partial
+from jaxmlp.leaves import as_partial, strong
+from jaxmlp.optimizers.base import apply_updates, as_optimizer
 from jaxmlp.threefry import fold_in
 
 __all__ = ["Learner", "TrainState", "init_state", "make_train_step"]
@@ -133,12 +134,3 @@ def train_step(loss_fn, optimizer, state, batch):
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = apply_updates(state.params, updates)
     return TrainState(params, opt_state, state.key, state.step + 1), metrics
-
-
-def strong(tree, array: Callable[..., Any] = jnp.asarray):
-    """Python's numbers as arrays, so that 0.1 and an array of 0.1 are one trace."""
-    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else array(leaf, _dtype_of(leaf)), tree)
-
-
-def _dtype_of(leaf):
-    return jnp.result_type(float) if isinstance(leaf, (int, float)) and not isinstance(leaf, bool) else None

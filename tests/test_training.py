@@ -10,7 +10,8 @@ from jax.tree_util import Partial
 
 import jaxmlp
 from jaxmlp import Batch, TrainState, apply_updates, init_state, make_train_step
-from jaxmlp.training import strong, train_step
+from jaxmlp.leaves import strong
+from jaxmlp.training import train_step
 
 
 def squared_loss(params, batch, key):

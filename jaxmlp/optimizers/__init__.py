@@ -1,10 +1,11 @@
 """Optimizers: hand-written pure pairs (init, update) with optax's names, order and defaults."""
 
-from jaxmlp.optimizers.adam import adam, adamax, adamw, amsgrad, nadam, radam
+from jaxmlp.optimizers.adam_family import adam, adamw, nadam
+from jaxmlp.optimizers.adam_variants import adamax, amsgrad, radam
 from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
-from jaxmlp.optimizers.lion import lion
-from jaxmlp.optimizers.sgd import gd, momentum, nesterov, sgd
+from jaxmlp.optimizers.descent import gd, momentum, nesterov, sgd
+from jaxmlp.optimizers.signs import lion
 from jaxmlp.optimizers.transforms import chain, clip, clip_by_global_norm, projected
 
 __all__ = [

@@ -1,15 +1,14 @@
 """A step size for each weight, before Adam: adagrad, rmsprop, adadelta."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
 from jaxmlp.checks import check_non_negative, check_rate
+from jaxmlp.leaves import Static, bind
 from jaxmlp.optimizers.base import (
     Optimizer,
-    Static,
     cast,
     debiased,
     descend,
@@ -23,43 +22,66 @@ from jaxmlp.optimizers.base import (
     with_decay,
     zeros,
 )
+from jaxmlp.types import Array, Mask, Params, PyTree, Scalar, ScalarOrSchedule
 
 
 class AdagradState(NamedTuple):
-    """Steps done, and the sum of squared gradients."""
+    """The state of `adagrad`.
 
-    count: Any
-    sum_of_squares: Any
+    Attributes:
+      count: () int32, the number of steps done.
+      sum_of_squares: the sum of all squared gradients, shaped like the parameters.
+    """
+
+    count: Array
+    sum_of_squares: PyTree
 
 
-def adagrad(learning_rate, initial_accumulator_value=0.1, eps=1e-7):
-    """Steps divided by the root of all squared gradients so far: rare features keep large ones.
+def adagrad(learning_rate: ScalarOrSchedule, initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7) -> Optimizer:
+    """Steps divided by the root of the sum of all squared gradients so far.
 
         s <- s + g^2,   w <- w - eta * g / sqrt(s + eps)
 
+    For sparse features: weights whose gradients are rare keep large steps. Steps only ever shrink, so long runs stall.
+
     Args:
-      learning_rate: eta, at least 0, or a schedule.
-      initial_accumulator_value: where s starts, at least 0.
+      learning_rate: eta, at least 0, or a schedule `count -> value`.
+      initial_accumulator_value: initial value of s, at least 0.
       eps: at least 0, inside the root. While s is 0 the step is 0.
 
     Returns:
       An `Optimizer`.
 
-    >>> optimizer = adagrad(0.1)
+    Raises:
+      ValueError: for a concrete number out of range.
 
-    Source: Duchi, Hazan & Singer 2011. Optax's convention; PyTorch starts s at 0 and has eps outside the root.
+    Example:
+      >>> optimizer = adagrad(1.0, initial_accumulator_value=0.0)
+      >>> state = optimizer.init(jnp.float32(0.0))
+      >>> for _ in range(4):  # a constant gradient: steps fall as 1 / sqrt(t)
+      ...     updates, state = optimizer.update(jnp.float32(3.0), state)
+      >>> round(float(updates), 4)
+      -0.5
+
+    References:
+      Duchi, Hazan & Singer 2011, https://jmlr.org/papers/v12/duchi11a.html. The convention of optax; PyTorch starts s
+      at 0 and has eps outside the root.
     """
-    learning_rate = scheduled("adagrad", "learning_rate", learning_rate)
-    start = check_non_negative("adagrad", "initial_accumulator_value", initial_accumulator_value)
-    eps = check_non_negative("adagrad", "eps", eps)
-    return Optimizer(Partial(_adagrad_init, start), Partial(_adagrad_update, learning_rate, eps))
+    init = bind(
+        _adagrad_init, value=check_non_negative("adagrad", "initial_accumulator_value", initial_accumulator_value)
+    )
+    numbers = {
+        "learning_rate": scheduled("adagrad", "learning_rate", learning_rate),
+        "eps": check_non_negative("adagrad", "eps", eps),
+    }
+    return Optimizer(init, bind(_adagrad_update, **numbers))
 
 
-def _adagrad_init(start, params):
-    return AdagradState(first_count(), filled(params, start))
+def _adagrad_init(params: Params, *, value: Scalar) -> AdagradState:
+    return AdagradState(first_count(), filled(params, value))
 
 
-def _adagrad_update(learning_rate, eps, grads, state, params=None):
+def _adagrad_update(grads, state, params=None, *, learning_rate, eps, **extra):
     def rule(g, s):
         s = s + squared(g)
         return jnp.where(s > 0, jax.lax.rsqrt(s + cast(eps, s)), jnp.zeros_like(s)) * g, s
@@ -69,67 +91,98 @@ def _adagrad_update(learning_rate, eps, grads, state, params=None):
 
 
 class RmspropState(NamedTuple):
-    """Steps done, the averages of gradients (if centered) and of their squares, and the trace (if momentum)."""
+    """The state of `rmsprop`.
 
-    count: Any
-    mu: Any
-    nu: Any
-    trace: Any
+    Attributes:
+      count: () int32, the number of steps done.
+      mu: the running average of gradients, shaped like the parameters; None unless centered.
+      nu: the running average of squared gradients, shaped like the parameters.
+      trace: the decaying sum of past steps, shaped like the parameters; None without momentum.
+    """
+
+    count: Array
+    mu: PyTree
+    nu: PyTree
+    trace: PyTree
 
 
 def rmsprop(
-    learning_rate,
-    decay=0.9,
-    eps=1e-8,
-    initial_scale=0.0,
-    eps_in_sqrt=True,
-    centered=False,
-    momentum=None,
-    nesterov=False,
-    bias_correction=False,
-):
+    learning_rate: ScalarOrSchedule,
+    decay: Scalar = 0.9,
+    eps: Scalar = 1e-8,
+    initial_scale: Scalar = 0.0,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    momentum: Scalar | None = None,
+    nesterov: bool = False,
+    bias_correction: bool = False,
+) -> Optimizer:
     """Steps divided by the root of a running average of squared gradients.
 
         v <- decay * v + (1 - decay) * g^2
-        m <- decay * m + (1 - decay) * g          with centered: v - m^2 in place of v
-        w <- w - eta * g / sqrt(v + eps)          or g / (sqrt(v) + eps) without eps_in_sqrt
+        m <- decay * m + (1 - decay) * g          centered: v - m^2 in place of v
+        w <- w - eta * g / sqrt(v + eps)          g / (sqrt(v) + eps) without eps_in_sqrt
+
+    AdaGrad that forgets, for non-stationary problems and long runs.
 
     Args:
-      learning_rate: eta, at least 0, or a schedule.
+      learning_rate: eta, at least 0, or a schedule `count -> value`.
       decay: in [0, 1).
       eps: at least 0.
-      initial_scale: where v starts, at least 0.
-      eps_in_sqrt, centered, nesterov, bias_correction: flags.
-      momentum: in [0, 1), a trace over the steps, the learning rate included; None: no trace.
+      initial_scale: initial value of v, at least 0.
+      eps_in_sqrt: add eps inside the root instead of outside.
+      centered: divide by the running standard deviation instead of the root mean square.
+      momentum: in [0, 1), of a trace over the steps, the learning rate included; None for no trace.
+      nesterov: use the look-ahead in that trace.
+      bias_correction: divide averages by 1 - decay^t.
 
     Returns:
       An `Optimizer`.
 
-    >>> optimizer = rmsprop(1e-3, centered=True, momentum=0.9)
+    Raises:
+      ValueError: for a concrete number out of range.
 
-    Source: Tieleman & Hinton 2012; centered: Graves 2013. Optax's convention; PyTorch has decay 0.99 and eps outside.
+    Example:
+      >>> optimizer = rmsprop(0.1, decay=0.5)
+      >>> state = optimizer.init(jnp.float32(0.0))
+      >>> for _ in range(4):  # a constant gradient: steps approach the learning rate
+      ...     updates, state = optimizer.update(jnp.float32(3.0), state)
+      >>> round(float(updates), 4)
+      -0.1033
+
+    References:
+      Tieleman & Hinton 2012, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf; centered:
+      Graves 2013, https://arxiv.org/abs/1308.0850. The convention of optax; PyTorch has decay 0.99 and eps outside.
     """
-    flags = Static((bool(eps_in_sqrt), bool(centered), bool(nesterov), bool(bias_correction)))
-    numbers = (
-        scheduled("rmsprop", "learning_rate", learning_rate),
-        check_rate("rmsprop", "decay", decay),
-        check_non_negative("rmsprop", "eps", eps),
-        None if momentum is None else check_rate("rmsprop", "momentum", momentum),
+    flags = {
+        "eps_in_sqrt": Static(bool(eps_in_sqrt)),
+        "nesterov": Static(bool(nesterov)),
+        "bias_correction": Static(bool(bias_correction)),
+    }
+    numbers = {
+        "learning_rate": scheduled("rmsprop", "learning_rate", learning_rate),
+        "decay": check_rate("rmsprop", "decay", decay),
+        "eps": check_non_negative("rmsprop", "eps", eps),
+        "momentum": None if momentum is None else check_rate("rmsprop", "momentum", momentum),
+    }
+    init = bind(
+        _rmsprop_init,
+        initial_scale=check_non_negative("rmsprop", "initial_scale", initial_scale),
+        centered=Static(bool(centered)),
+        has_trace=Static(momentum is not None),
     )
-    start = check_non_negative("rmsprop", "initial_scale", initial_scale)
-    has_trace = Static(momentum is not None)
-    return Optimizer(Partial(_rmsprop_init, flags, has_trace, start), Partial(_rmsprop_update, flags, *numbers))
+    return Optimizer(init, bind(_rmsprop_update, **numbers, **flags))
 
 
-def _rmsprop_init(flags, has_trace, start, params):
-    _, centered, _, _ = flags.value
+def _rmsprop_init(params: Params, *, initial_scale: Scalar, centered: bool, has_trace: bool) -> RmspropState:
     mu = zeros(params) if centered else None
-    trace = zeros(params) if has_trace.value else None
-    return RmspropState(first_count(), mu, filled(params, start), trace)
+    trace = zeros(params) if has_trace else None
+    return RmspropState(first_count(), mu, filled(params, initial_scale), trace)
 
 
-def _rmsprop_update(flags, learning_rate, decay, eps, momentum, grads, state, params=None):
-    eps_in_sqrt, centered, nesterov, bias_correction = flags.value
+def _rmsprop_update(
+    grads, state, params=None, *, learning_rate, decay, eps, momentum, eps_in_sqrt, nesterov, bias_correction, **extra
+):
     count = state.count + 1
 
     def corrected(moment):
@@ -145,16 +198,15 @@ def _rmsprop_update(flags, learning_rate, decay, eps, momentum, grads, state, pa
         scale = jax.lax.rsqrt(spread + floor) if eps_in_sqrt else 1 / (jnp.sqrt(spread) + floor)
         return (scale * g, v) if m is None else (scale * g, v, m)
 
-    moments = (state.nu, state.mu) if centered else (state.nu,)
-    directions, nu, *rest = map_leaves("rmsprop.update", rule, grads, *moments)
-    steps = descend(learning_rate, state.count, directions)
-    trace = state.trace
+    moments = (state.nu,) if state.mu is None else (state.nu, state.mu)
+    directions, nu, *mu = map_leaves("rmsprop.update", rule, grads, *moments)
+    steps, trace = descend(learning_rate, state.count, directions), state.trace
     if momentum is not None:
-        steps, trace = _traced(momentum, nesterov, steps, trace)
-    return steps, RmspropState(count, rest[0] if centered else None, nu, trace)
+        steps, trace = _traced(steps, trace, momentum, nesterov)
+    return steps, RmspropState(count, mu[0] if mu else None, nu, trace)
 
 
-def _traced(momentum, nesterov, steps, trace):
+def _traced(steps, trace, momentum, nesterov):
     def rule(u, t):
         t = u + cast(momentum, u) * t
         return (u + cast(momentum, u) * t if nesterov else t), t
@@ -163,51 +215,79 @@ def _traced(momentum, nesterov, steps, trace):
 
 
 class AdadeltaState(NamedTuple):
-    """Steps done, and the running averages of squared gradients and of squared steps."""
+    """The state of `adadelta`.
 
-    count: Any
-    e_g: Any
-    e_x: Any
+    Attributes:
+      count: () int32, the number of steps done.
+      e_g: the running average of squared gradients, shaped like the parameters.
+      e_x: the running average of squared steps, shaped like the parameters.
+    """
+
+    count: Array
+    e_g: PyTree
+    e_x: PyTree
 
 
-def adadelta(learning_rate=1.0, rho=0.9, eps=1e-6, weight_decay=0.0, weight_decay_mask=None):
+def adadelta(
+    learning_rate: ScalarOrSchedule | None = 1.0,
+    rho: Scalar = 0.9,
+    eps: Scalar = 1e-6,
+    weight_decay: ScalarOrSchedule = 0.0,
+    weight_decay_mask: Mask = None,
+) -> Optimizer:
     """Steps in the units of the weights: the root of past squared steps over that of past squared gradients.
 
         G <- rho * G + (1 - rho) * g^2
         d  = sqrt(X + eps) / sqrt(G + eps) * g
         X <- rho * X + (1 - rho) * d^2,   w <- w - eta * d
 
+    Needs no learning rate in principle; in practice its first steps are tiny and a rate above 1 helps.
+
     Args:
-      learning_rate: eta, at least 0, or a schedule; the paper has none, hence 1.
-      rho: in [0, 1).
+      learning_rate: eta, at least 0, or a schedule `count -> value`; the paper has none, hence 1. None also means 1.
+      rho: decay of both averages, in [0, 1).
       eps: at least 0; it sets the size of the first steps.
       weight_decay: at least 0, or a schedule; added to the gradient, before the averages.
-      weight_decay_mask: None, a tree of bools, or a function from params to one: where to decay.
+      weight_decay_mask: which weights decay: a tree of bools, or a function from params to one; None for all.
 
     Returns:
-      An `Optimizer`.
+      An `Optimizer`; with weight decay its update needs the params.
 
-    >>> optimizer = adadelta(1.0)
+    Raises:
+      ValueError: for a concrete number out of range; in `update`, for missing params or a mask of another structure.
 
-    Source: Zeiler 2012. In optax a learning rate of None, its default, also leaves out the minus sign: here it is 1.
+    Example:
+      >>> optimizer = adadelta(1.0)
+      >>> state = optimizer.init(jnp.float32(0.0))
+      >>> for _ in range(3):  # steps start near sqrt(eps / (1 - rho)) and grow
+      ...     updates, state = optimizer.update(jnp.float32(3.0), state)
+      ...     print(f"{float(updates):.5f}")
+      -0.00316
+      -0.00324
+      -0.00330
+
+    References:
+      Zeiler 2012, https://arxiv.org/abs/1212.5701. In optax a learning rate of None, its default, also leaves out the
+      minus sign.
     """
-    learning_rate = 1.0 if learning_rate is None else learning_rate
-    numbers = (
-        scheduled("adadelta", "learning_rate", learning_rate),
-        check_rate("adadelta", "rho", rho),
-        check_non_negative("adadelta", "eps", eps),
-        scheduled("adadelta", "weight_decay", weight_decay),
-        mask_leaf(weight_decay_mask),
-    )
-    return Optimizer(Partial(_adadelta_init), Partial(_adadelta_update, *numbers))
+    numbers = {
+        "learning_rate": scheduled("adadelta", "learning_rate", 1.0 if learning_rate is None else learning_rate),
+        "rho": check_rate("adadelta", "rho", rho),
+        "eps": check_non_negative("adadelta", "eps", eps),
+        "weight_decay": scheduled("adadelta", "weight_decay", weight_decay),
+        "mask": mask_leaf(weight_decay_mask),
+    }
+    return Optimizer(bind(_adadelta_init), bind(_adadelta_update, **numbers))
 
 
-def _adadelta_init(params):
+def _adadelta_init(params: Params) -> AdadeltaState:
     return AdadeltaState(first_count(), zeros(params), zeros(params))
 
 
-def _adadelta_update(learning_rate, rho, eps, weight_decay, mask, grads, state, params=None):
-    grads = with_decay("adadelta.update", weight_decay, mask, grads, params, state.count)
+def _adadelta_update(grads, state, params=None, *, learning_rate, rho, eps, weight_decay, mask, **extra):
+    grads = with_decay(
+        grads, params, function="adadelta.update", count=state.count, weight_decay=weight_decay, mask=mask
+    )
 
     def rule(g, e_g, e_x):
         e_g = ema(rho, e_g, squared(g))

@@ -1,72 +1,78 @@
-"""What every optimizer is made of: the pair `(init, update)`, numbers as leaves, and one rule per leaf."""
+"""What every optimizer is made of: the pair `(init, update)`, and one rule per leaf."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
 from jaxmlp.checks import check_non_negative, is_concrete, require
+from jaxmlp.leaves import Static, as_partial, described
+from jaxmlp.types import Array, DTypeLike, Mask, OptimizerLike, Params, PyTree, Scalar, ScalarOrSchedule
 
 
 class Optimizer(NamedTuple):
-    """A pair of pure functions, structurally optax's `GradientTransformation`.
+    """A pair of pure functions, structurally an optax `GradientTransformation`.
 
-    `init(params) -> state` and `update(grads, state, params) -> (updates, state)`; the new parameters are
-    `apply_updates(params, updates)`. Both functions are `jax.tree_util.Partial`s that carry the optimizer's numbers as
-    leaves: an optimizer is a pytree, another learning rate compiles nothing, and `jax.vmap(adam)(rates)` is a batch.
+    Both functions are `jax.tree_util.Partial`s that carry the optimizer's numbers as leaves: an optimizer is a pytree,
+    a new learning rate does not trigger recompilation, and `jax.vmap(adam)(rates)` is a batch of optimizers.
 
-    >>> adam = Optimizer(init=lambda params: (), update=lambda grads, state, params=None: (grads, state))
-    >>> adam.update({"w": 1.0}, adam.init({"w": 0.0}))
-    ({'w': 1.0}, ())
+    Attributes:
+      init: `params -> state`.
+      update: `(grads, state, params) -> (updates, state)`; the new parameters are `apply_updates(params, updates)`.
+        Further keyword arguments, as some optax transformations need them, are accepted and ignored.
+
+    Example:
+      >>> identity = Optimizer(init=lambda params: (), update=lambda grads, state, params=None: (grads, state))
+      >>> identity.update({"w": 1.0}, identity.init({"w": 0.0}))
+      ({'w': 1.0}, ())
     """
 
     init: Callable[..., Any]
     update: Callable[..., Any]
 
-
-@jax.tree_util.register_static
-@dataclass(frozen=True)
-class Static:
-    """A value that is part of a function's structure, not one of its numbers: a flag, a dtype, a name."""
-
-    value: Any
+    def __repr__(self) -> str:
+        return f"Optimizer({described(self.update)})"
 
 
-def as_optimizer(function, optimizer):
-    """The optimizer itself, or a foreign pair such as optax's, wrapped as it is: compiled once per object."""
-    is_pair = callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))
+def as_optimizer(function: str, optimizer: OptimizerLike) -> Optimizer:
+    """The optimizer with its functions as pytrees, or an error of the named function.
+
+    A foreign pair, such as one of optax, is wrapped unchanged and compiled once per object.
+    """
+    pair = optimizer if isinstance(optimizer, tuple) and len(optimizer) == 2 else None
+    if pair is None and hasattr(optimizer, "init") and hasattr(optimizer, "update"):
+        pair = optimizer.init, optimizer.update
+    is_pair = pair is not None and all(callable(part) for part in pair)
     require(is_pair, function, "optimizer", "be a pair (init, update), such as adam(1e-3)", optimizer, TypeError)
-    return Optimizer(as_partial(optimizer.init), as_partial(optimizer.update))
+    init, update = pair  # pyright: ignore[reportGeneralTypeIssues]
+    return Optimizer(as_partial(init), as_partial(update))
 
 
-def as_partial(function):
-    """The function as a pytree: a `Partial` as it is, any other function as a `Partial` without leaves."""
-    return function if isinstance(function, Partial) else Partial(function)
-
-
-def apply_updates(params, updates):
+def apply_updates(params: Params, updates: PyTree) -> Params:
     """params + updates, leaf by leaf, in the parameters' dtype.
 
     Args:
       params: a pytree of arrays.
       updates: a pytree of the same structure and shapes.
 
-    Raises:
-      ValueError: where a shape differs: nothing is broadcast.
+    Returns:
+      The new parameters.
 
-    >>> apply_updates({"w": jnp.float32(1.0)}, {"w": jnp.float32(-0.5)})["w"].item()
-    0.5
+    Raises:
+      ValueError: if the structure or a shape differs; nothing is broadcast.
+
+    Example:
+      >>> apply_updates({"w": jnp.float32(1.0)}, {"w": jnp.float32(-0.5)})["w"].item()
+      0.5
     """
     check_same_shapes("apply_updates", "updates", updates, params)
     return jax.tree.map(lambda p, u: jnp.asarray(p + u, jnp.result_type(p)), params, updates)
 
 
-def check_same_shapes(function, argument, tree, like):
-    """Leaf for leaf the structure and shapes of `like`, or an error that names the leaf. Costs nothing under jit."""
+def check_same_shapes(function: str, argument: str, tree: PyTree, like: PyTree) -> None:
+    """Raises an error that names the leaf unless structure and shapes are those of `like`. Costs nothing under jit."""
     structure, expected = jax.tree.structure(tree), jax.tree.structure(like)
     require(structure == expected, function, argument, f"have the parameters' structure {expected}", structure)
     paths = jax.tree_util.tree_leaves_with_path(tree)
@@ -75,59 +81,62 @@ def check_same_shapes(function, argument, tree, like):
         require(np.shape(leaf) == np.shape(twin), function, name, f"be of shape {np.shape(twin)}", np.shape(leaf))
 
 
-def scheduled(function, argument, value):
-    """A number of at least 0, or a schedule `count -> value` as a `Partial`."""
+def scheduled(function: str, argument: str, value: ScalarOrSchedule) -> Any:
+    """A checked number of at least 0, or a schedule `count -> value` as a `Partial`."""
     return as_partial(value) if callable(value) else check_non_negative(function, argument, value)
 
 
-def at(value, count) -> Any:
+def at(value: ScalarOrSchedule, count: Array) -> Any:
     """The value of a number or schedule at a step, counted from 0."""
     return value(count) if callable(value) else value
 
 
-def zeros(params, dtype=None):
-    """Zeros of the parameters' structure, for a moment."""
+def zeros(params: Params, dtype: DTypeLike = None) -> PyTree:
+    """A zero-initialized moment, shaped like the parameters."""
     return jax.tree.map(lambda p: jnp.zeros_like(p, dtype), params)
 
 
-def filled(params, value):
-    """A number in every place of the parameters' structure, for a moment that starts elsewhere than at zero."""
+def filled(params: Params, value: Scalar) -> PyTree:
+    """A moment that starts at a value other than zero, shaped like the parameters."""
     return jax.tree.map(lambda p: jnp.full_like(p, value), params)
 
 
-def first_count():
-    """Steps done: none."""
+def first_count() -> Array:
+    """Initial step count."""
     return jnp.zeros((), jnp.int32)
 
 
-def cast(value, like):
-    """A number in the dtype of an array, so that no leaf is promoted by a traced number."""
+def cast(value: Scalar, like: Array) -> Array:
+    """A number in the dtype of an array, so that a traced number never promotes a leaf."""
     return jnp.asarray(value, jnp.result_type(like))
 
 
-def ema(decay, average, value):
-    """decay * average + (1 - decay) * value; the complement is taken before the cast, where bfloat16 would lose it."""
+def ema(decay: Scalar, average: Array, value: Array) -> Array:
+    """decay * average + (1 - decay) * value; bfloat16 would lose the complement, so it is taken before the cast."""
     dtype = jnp.promote_types(average.dtype, value.dtype)
     return jnp.asarray(decay, dtype) * average + jnp.asarray(1 - decay, dtype) * value
 
 
-def debiased(moment, decay, count):
-    """moment / (1 - decay ** count): the mean of an average that started at zero; the power is taken in float32 up."""
+def debiased(moment: Array, decay: Scalar, count: Array) -> Array:
+    """moment / (1 - decay ** count), the bias correction of an average that started at zero.
+
+    The power is computed in at least float32.
+    """
     base = jnp.asarray(decay, jnp.result_type(decay, float))
     power = jax.lax.pow(base, count.astype(base.dtype))
-    # Times the reciprocal: of a division by a scalar XLA makes one or the other, as the number of devices has it.
+    # Multiply by the reciprocal: XLA rewrites a division by a scalar differently for different numbers of devices.
     return moment * cast(1 / (1 - power), moment)
 
 
-def squared(x):
+def squared(x: Array) -> Array:
     """|x| ** 2, real for complex x too."""
     return jnp.square(x) if not jnp.iscomplexobj(x) else jnp.square(x.real) + jnp.square(x.imag)
 
 
-def map_leaves(function, rule, grads, *moments):
+def map_leaves(function: str, rule: Callable[..., Any], grads: PyTree, *moments: PyTree) -> tuple[PyTree, ...]:
     """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves; every array keeps its dtype.
 
-    A moment may have another dtype than its gradient (`mu_dtype`, complex parameters), hence the usual promotion.
+    A moment may have another dtype than its gradient (`mu_dtype`, complex parameters), hence standard promotion.
     """
     for moment in moments:
         check_same_shapes(function, "grads", grads, moment)
@@ -143,21 +152,29 @@ def map_leaves(function, rule, grads, *moments):
     return directions, *news
 
 
-def descend(learning_rate, count, directions):
-    """-learning_rate * direction, the last step of every optimizer; a schedule is read at the steps done before."""
+def descend(learning_rate: ScalarOrSchedule, count: Array, directions: PyTree) -> PyTree:
+    """-learning_rate * direction, the last step of every optimizer; `count` is the number of steps done before."""
     rate = at(learning_rate, count)
     return jax.tree.map(lambda d: cast(-1 * rate, d) * d, directions)
 
 
-def with_decay(function, weight_decay, mask, directions, params, count):
-    """directions + weight_decay * params where the mask allows (Loshchilov & Hutter 2019)."""
+def with_decay(
+    directions: PyTree,
+    params: Params,
+    *,
+    function: str,
+    count: Array,
+    weight_decay: ScalarOrSchedule,
+    mask: Mask = None,
+) -> PyTree:
+    """directions + weight_decay * params where the mask allows it (Loshchilov & Hutter 2019)."""
     rate = at(weight_decay, count)
     if params is None and is_concrete(rate) and rate == 0:
         return directions
     require(params is not None, function, "params", "be given, as weight decay needs them", params)
     check_same_shapes(function, "params", params, directions)
     decayed = jax.tree.map(lambda d, p: d + cast(rate, d) * p, directions, params)
-    chosen = mask.value(params) if isinstance(mask, Static) else mask
+    chosen = mask(params) if callable(mask) else mask
     if chosen is None:
         return decayed
     structure, expected = jax.tree.structure(chosen), jax.tree.structure(params)
@@ -165,6 +182,6 @@ def with_decay(function, weight_decay, mask, directions, params, count):
     return jax.tree.map(lambda m, new, old: jnp.where(m, new, old), chosen, decayed, directions)
 
 
-def mask_leaf(mask):
-    """A mask as a subtree: None, a tree of bools, or a function of the parameters."""
+def mask_leaf(mask: Mask) -> Any:
+    """A mask as an argument of `bind`: None, a tree of bools, or a function of the parameters."""
     return Static(mask) if callable(mask) else mask

@@ -1,14 +1,18 @@
-"""Around an optimizer: clipping, chaining, projection."""
+"""Transformations that combine with any optimizer: clipping, chaining, projection."""
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
 from jaxmlp.checks import check_non_negative, require
-from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer, as_partial, cast, squared
+from jaxmlp.leaves import as_partial, bind
+from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer, cast, squared
+from jaxmlp.types import OptimizerLike, Params, Scalar
 
 
-def clip(max_delta):
+def clip(max_delta: Scalar) -> Optimizer:
     """Clips every element of the gradient to [-max_delta, max_delta].
 
     Args:
@@ -17,14 +21,21 @@ def clip(max_delta):
     Returns:
       An `Optimizer` without state, to be put before another by `chain`.
 
-    >>> updates, _ = clip(1.0).update({"w": jnp.array([-3.0, 0.5])}, ())
-    >>> updates["w"].tolist()
-    [-1.0, 0.5]
+    Raises:
+      ValueError: for a concrete bound out of range.
+
+    Example:
+      >>> updates, _ = clip(1.0).update({"w": jnp.array([-3.0, 0.5])}, ())
+      >>> updates["w"].tolist()
+      [-1.0, 0.5]
+
+    References:
+      Mikolov 2012, *Statistical Language Models Based on Neural Networks*, section 3.2.2.
     """
-    return Optimizer(Partial(_stateless), Partial(_clip_update, check_non_negative("clip", "max_delta", max_delta)))
+    return Optimizer(bind(_stateless), bind(_clip_update, max_delta=check_non_negative("clip", "max_delta", max_delta)))
 
 
-def clip_by_global_norm(max_norm):
+def clip_by_global_norm(max_norm: Scalar) -> Optimizer:
     """Scales the whole gradient so that its norm over all leaves is at most max_norm.
 
     Args:
@@ -33,64 +44,85 @@ def clip_by_global_norm(max_norm):
     Returns:
       An `Optimizer` without state, to be put before another by `chain`.
 
-    >>> updates, _ = clip_by_global_norm(1.0).update({"w": jnp.array([3.0, 4.0])}, ())
-    >>> [round(float(u), 3) for u in updates["w"]]
-    [0.6, 0.8]
+    Raises:
+      ValueError: for a concrete bound out of range.
 
-    Source: Pascanu, Mikolov & Bengio 2013.
+    Example:
+      >>> updates, _ = clip_by_global_norm(1.0).update({"w": jnp.array([3.0, 4.0])}, ())
+      >>> [round(float(u), 3) for u in updates["w"]]
+      [0.6, 0.8]
+
+    References:
+      Pascanu, Mikolov & Bengio 2013, https://arxiv.org/abs/1211.5063.
     """
-    bound = check_non_negative("clip_by_global_norm", "max_norm", max_norm)
-    return Optimizer(Partial(_stateless), Partial(_clip_norm_update, bound))
+    max_norm = check_non_negative("clip_by_global_norm", "max_norm", max_norm)
+    return Optimizer(bind(_stateless), bind(_clip_by_global_norm_update, max_norm=max_norm))
 
 
-def chain(*optimizers):
-    """One optimizer of several, each fed with the updates of the one before; optax's are welcome.
+def chain(*optimizers: OptimizerLike) -> Optimizer:
+    """One optimizer made of several, each fed with the updates of the one before.
 
     Args:
-      *optimizers: one or more pairs (init, update), gradient clipping first.
+      *optimizers: one or more pairs (init, update), gradient clipping first; optax transformations also work.
 
     Returns:
       An `Optimizer` whose state is the tuple of theirs.
 
-    >>> from jaxmlp.optimizers import adam
-    >>> optimizer = chain(clip_by_global_norm(1.0), adam(1e-3))
+    Raises:
+      ValueError: for no optimizer at all. TypeError: for something that is not a pair (init, update).
+
+    Example:
+      >>> from jaxmlp.optimizers import gd
+      >>> optimizer = chain(clip_by_global_norm(1.0), gd(0.5))
+      >>> params = jnp.array([3.0, 4.0])
+      >>> updates, state = optimizer.update(params, optimizer.init(params))
+      >>> [round(float(u), 3) for u in updates]
+      [-0.3, -0.4]
     """
     require(len(optimizers) > 0, "chain", "optimizers", "be one or more pairs (init, update)", optimizers)
     links = [as_optimizer("chain", optimizer) for optimizer in optimizers]
-    inits, updates = zip(*links, strict=True)
-    return Optimizer(Partial(_chain_init, inits), Partial(_chain_update, updates))
+    inits, updates = tuple(link.init for link in links), tuple(link.update for link in links)
+    return Optimizer(bind(_chain_init, inits=inits), bind(_chain_update, updates=updates))
 
 
-def projected(optimizer, projection):
-    """An optimizer that projects the parameters after every step: max-norm, a proximal step.
+def projected(optimizer: OptimizerLike, projection: Callable[[Params], Params]) -> Optimizer:
+    """An optimizer that projects the parameters after every step, for constraints such as `max_norm`.
 
     Args:
       optimizer: a pair (init, update).
-      projection: a function from params to params, such as `jax.tree_util.Partial(max_norm, limit=3.0)`.
+      projection: a function from params to params; to give it numbers that may be traced, write it as a
+        `jax.tree_util.Partial`, such as `Partial(max_norm, limit=3.0)`.
 
     Returns:
       An `Optimizer` with the state of the given one; its update needs the params.
 
-    >>> from jaxmlp.optimizers import gd
-    >>> positive = projected(gd(1.0), lambda params: jax.tree.map(jax.nn.relu, params))
-    >>> updates, _ = positive.update(jnp.float32(5.0), positive.init(0.0), jnp.float32(2.0))
-    >>> float(updates)
-    -2.0
+    Raises:
+      TypeError: for a projection that is not a function. ValueError: in `update`, for missing params.
+
+    Example:
+      >>> from jaxmlp.optimizers import gd
+      >>> positive = projected(gd(1.0), lambda params: jax.tree.map(jax.nn.relu, params))
+      >>> updates, _ = positive.update(jnp.float32(5.0), positive.init(0.0), jnp.float32(2.0))
+      >>> float(updates)
+      -2.0
+
+    References:
+      Goldstein 1964, https://doi.org/10.1090/S0002-9904-1964-11178-2 (gradient projection).
     """
     inner = as_optimizer("projected", optimizer)
     require(callable(projection), "projected", "projection", "be a function of params", projection, TypeError)
-    return Optimizer(inner.init, Partial(_projected_update, inner.update, as_partial(projection)))
+    return Optimizer(inner.init, bind(_projected_update, update=inner.update, projection=as_partial(projection)))
 
 
-def _stateless(params):
+def _stateless(params: Params) -> tuple[()]:
     return ()
 
 
-def _clip_update(max_delta, grads, state, params=None):
+def _clip_update(grads, state, params=None, *, max_delta, **extra):
     return jax.tree.map(lambda g: jnp.clip(g, cast(-max_delta, g), cast(max_delta, g)), grads), state
 
 
-def _clip_norm_update(max_norm, grads, state, params=None):
+def _clip_by_global_norm_update(grads, state, params=None, *, max_norm, **extra):
     real = jnp.result_type(float)
     norm = jnp.sqrt(sum(jnp.sum(squared(g), dtype=real) for g in jax.tree.leaves(grads)))
 
@@ -100,11 +132,11 @@ def _clip_norm_update(max_norm, grads, state, params=None):
     return jax.tree.map(rule, grads), state
 
 
-def _chain_init(inits, params):
+def _chain_init(params: Params, *, inits: tuple[Callable[..., Any], ...]) -> tuple[Any, ...]:
     return tuple(init(params) for init in inits)
 
 
-def _chain_update(updates, grads, state, params=None):
+def _chain_update(grads, state, params=None, *, updates, **extra):
     states = []
     for update, inner in zip(updates, state, strict=True):
         grads, inner = update(grads, inner, params)
@@ -112,7 +144,7 @@ def _chain_update(updates, grads, state, params=None):
     return grads, tuple(states)
 
 
-def _projected_update(update, projection, grads, state, params=None):
+def _projected_update(grads, state, params=None, *, update, projection, **extra):
     require(params is not None, "projected.update", "params", "be given, as the projection needs them", params)
     updates, state = update(grads, state, params)
     goal = projection(apply_updates(params, updates))

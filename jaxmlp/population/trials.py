@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_count, require
+from jaxmlp.leaves import strong
 from jaxmlp.run import checked_learner
-from jaxmlp.training import strong
 
 
 @dataclass(frozen=True)

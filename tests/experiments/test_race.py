@@ -49,7 +49,7 @@ def test_without_a_local_well_nothing_sticks(monkeypatch):
 
 
 def test_without_its_trace_momentum_sticks(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("jaxmlp.optimizers.sgd"), "_momentum_update", without_momentum)
+    monkeypatch.setattr(importlib.import_module("jaxmlp.optimizers.descent"), "_momentum_update", without_momentum)
     found = wells("gradient descent", "momentum")
     assert race.verdicts_of_wells(found | dict.fromkeys(("Adam", "RMSProp"), found["momentum"]))[1].holds is not True
     down = falls(**{"gradient descent": jaxmlp.gd, "momentum": jaxmlp.momentum})

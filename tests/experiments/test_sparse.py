@@ -32,6 +32,6 @@ def test_without_adaptive_rates_all_steps_are_alike(monkeypatch):
 
 
 def test_without_bias_correction_adams_first_step_is_another(monkeypatch):
-    adam = importlib.import_module("jaxmlp.optimizers.adam")
+    adam = importlib.import_module("jaxmlp.optimizers.adam_family")
     monkeypatch.setattr(adam, "debiased", lambda moment, decay, count: moment)
     assert sparse.first_step(4).holds is False

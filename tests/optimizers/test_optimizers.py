@@ -15,7 +15,7 @@ import pytest
 
 import jaxmlp
 from jaxmlp import optimizers
-from jaxmlp.optimizers.base import Static
+from jaxmlp.leaves import Static
 
 BIASES = [{"w": False, "b": True}, True]
 
