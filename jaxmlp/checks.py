@@ -1,4 +1,9 @@
-"""Errors that say four things: function, argument, rule, value."""
+"""Errors that say four things: the function that the user called, the argument, the rule and the value.
+
+A check takes the argument's name from its keyword, `check_rate("dropout", rate=rate)`, and returns the value.
+"""
+
+from typing import Any
 
 import jax
 import jax.core
@@ -6,76 +11,137 @@ import jax.dtypes
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmlp.types import Key
 
-def require(condition, function, argument, rule, value, error: type[Exception] = ValueError):
-    """Raise `error` reading "function: argument must rule, got value" unless the condition holds."""
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_fraction",
+    "check_key",
+    "check_non_negative",
+    "check_positive",
+    "check_range",
+    "check_rate",
+    "check_scalar",
+    "is_concrete",
+    "is_floating",
+    "require",
+]
+
+
+def require(
+    condition: object, function: str, argument: str, rule: str, value: object, error: type[Exception] = ValueError
+) -> None:
+    """Raises `error` with the text "function: argument must rule, got value" unless the condition holds."""
     if not condition:
         raise error(f"{function}: {argument} must {rule}, got {value!r}")
 
 
-def is_floating(array):
+def is_floating(array: Any) -> bool:
     """True for an array of a floating dtype, bfloat16 included."""
     return jnp.issubdtype(array.dtype, jnp.floating)
 
 
-def is_concrete(value):
-    """True for a value that can be looked at now; False for a tracer of jit, vmap or grad."""
+def is_concrete(value: object) -> bool:
+    """True for a value that is known now; False for a tracer of jit, vmap or grad."""
     return not isinstance(value, jax.core.Tracer)
 
 
-def check_scalar(function, argument, value):
-    """A number, or an array or tracer of shape (): a batch of numbers wants `jax.vmap` instead."""
+def _named(given: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, Any]:
+    """The name and the value of the one argument to check."""
+    ((argument, value),) = named.items() or [given]
+    return argument, value
+
+
+def check_scalar(function: str, /, *given: Any, **named: Any) -> Any:
+    """A number, or an array or tracer of shape ()."""
+    argument, value = _named(given, named)
     dtype = getattr(value, "dtype", type(value))
-    real = dtype in (bool, int, float) or (isinstance(dtype, np.dtype) and dtype.kind not in "cOSU")
-    require(real, function, argument, "be a number", value, TypeError)
+    is_real = dtype in (bool, int, float) or (isinstance(dtype, np.dtype) and dtype.kind not in "cOSU")
+    require(is_real, function, argument, "be a number", value, TypeError)
     rule = "be a scalar (for a batch of values use jax.vmap)"
     require(np.shape(value) == (), function, argument, rule, np.shape(value))
+    return value
 
 
-def check_range(function, argument, value, low, high, rule):
-    """low <= value < high, looked at only where the value is concrete (NaN is refused).
+def check_range(function: str, low: Any, high: Any, rule: Any, /, *given: Any, **named: Any) -> float | jax.Array:
+    """low <= value < high, checked only if the value is concrete; NaN is refused.
 
-    Returns the value as a leaf: Python's and NumPy's numbers as float, JAX's arrays and tracers as they are.
+    Args:
+      function: the function that the user called.
+      low: the smallest value allowed.
+      high: the bound that the value must stay below.
+      rule: what the error says after "must".
+      **named: the one argument, by its name.
+
+    Returns:
+      The value as a leaf: a float for Python and NumPy numbers; JAX arrays and tracers unchanged.
+
+    Raises:
+      ValueError: for a concrete value out of range, or a value that is not a scalar.
+      TypeError: for a value that is not a number.
     """
-    check_scalar(function, argument, value)
+    if given:  # (function, argument, value, low, high, rule)
+        named, low, high, rule = {low: high}, rule, *given
+    ((argument, value),) = named.items()
+    check_scalar(function, **named)
     if is_concrete(value):
         require(low <= float(value) < high, function, argument, rule, float(value))
     return value if isinstance(value, jax.Array) else float(value)
 
 
-def check_rate(function, argument, value):
-    """A fraction dropped: 0 <= rate < 1."""
-    return check_range(function, argument, value, 0.0, 1.0, "be at least 0 and below 1")
+def check_rate(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
+    """0 <= value < 1, such as the fraction that dropout drops."""
+    argument, value = _named(given, named)
+    return check_range(function, 0.0, 1.0, "be at least 0 and below 1", **{argument: value})
 
 
-def check_non_negative(function, argument, value):
+def check_fraction(function: str, /, **named: Any) -> float | jax.Array:
+    """0 < value < 1, such as a confidence level."""
+    return check_range(function, _ABOVE_0, 1.0, "be above 0 and below 1", **named)
+
+
+def check_non_negative(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
     """A finite number of at least 0."""
-    return check_range(function, argument, value, 0.0, np.inf, "be a finite number of at least 0")
+    argument, value = _named(given, named)
+    return check_range(function, 0.0, np.inf, "be a finite number of at least 0", **{argument: value})
 
 
-def check_positive(function, argument, value):
+def check_positive(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
     """A finite number above 0."""
-    return check_range(function, argument, value, np.nextafter(0.0, 1.0), np.inf, "be a finite number above 0")
+    argument, value = _named(given, named)
+    return check_range(function, _ABOVE_0, np.inf, "be a finite number above 0", **{argument: value})
 
 
-def check_count(function, argument, value):
+_ABOVE_0 = float(np.nextafter(0.0, 1.0))
+
+
+def check_count(function: str, /, *given: Any, **named: Any) -> Any:
     """A whole number of at least 1."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    require(whole and value >= 1, function, argument, "be a whole number of at least 1", value)
+    argument, value = _named(given, named)
+    is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    require(is_integer and value >= 1, function, argument, "be a whole number of at least 1", value)
+    return value
 
 
-def check_choice(function, argument, value, choices):
-    """One of a set of names."""
-    known = isinstance(value, str) and value in choices
-    require(known, function, argument, f"be one of {', '.join(choices)}", value)
+def check_choice(function: str, choices: Any, /, *given: Any, **named: Any) -> Any:
+    """One of a collection of names."""
+    if given:  # (function, argument, value, choices)
+        named, choices = {choices: given[0]}, given[1]
+    ((argument, value),) = named.items()
+    is_known = isinstance(value, str) and value in choices
+    require(is_known, function, argument, f"be one of {', '.join(choices)}", value)
+    return value
 
 
-def check_key(function, argument, key):
-    """One typed threefry key, as from `jax.random.key`: other kinds repeat themselves under `jax.vmap`."""
+def check_key(function: str, /, *given: Any, **named: Any) -> Key:
+    """One typed threefry key, as from `jax.random.key`; keys of other kinds repeat themselves under `jax.vmap`."""
+    argument, key = _named(given, named)
     dtype = getattr(key, "dtype", None)
-    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    is_typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     kind = jax.typeof(key).str_short() if hasattr(key, "dtype") else key
-    require(typed, function, argument, "be a typed key, as from jax.random.key(0)", kind, TypeError)
+    require(is_typed, function, argument, "be a typed key, as from jax.random.key(0)", kind, TypeError)
     rule = "be a threefry key (rbg repeats its first key under vmap)"
     require("fry" in str(dtype), function, argument, rule, str(dtype))
     require(key.shape == (), function, argument, "be one key (for a batch of keys use jax.vmap)", key.shape)
+    return key

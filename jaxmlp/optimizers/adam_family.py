@@ -173,7 +173,7 @@ def adamw(
       Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101. As in optax; PyTorch's default weight decay is 1e-2.
     """
     numbers = adam_numbers("adamw", learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    decay = {"weight_decay": scheduled("adamw", "weight_decay", weight_decay), "mask": mask_leaf(mask)}
+    decay = {"weight_decay": scheduled("adamw", weight_decay=weight_decay), "mask": mask_leaf(mask)}
     init = bind(adam_init, mu_dtype=Static(mu_dtype))
     return Optimizer(init, bind(_adamw_update, **numbers, **decay, nesterov=Static(bool(nesterov))))
 
@@ -183,11 +183,11 @@ def adam_numbers(
 ) -> dict[str, Any]:
     """The numbers that Adam and its variants share, checked, by name."""
     return {
-        "learning_rate": scheduled(function, "learning_rate", learning_rate),
-        "b1": check_rate(function, "b1", b1),
-        "b2": check_rate(function, "b2", b2),
-        "eps": check_non_negative(function, "eps", eps),
-        "eps_root": check_non_negative(function, "eps_root", eps_root),
+        "learning_rate": scheduled(function, learning_rate=learning_rate),
+        "b1": check_rate(function, b1=b1),
+        "b2": check_rate(function, b2=b2),
+        "eps": check_non_negative(function, eps=eps),
+        "eps_root": check_non_negative(function, eps_root=eps_root),
     }
 
 

@@ -152,7 +152,7 @@ def radam(
     """
     numbers = adam_numbers("radam", learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
     rule = "be a finite number of at least 4"
-    numbers["threshold"] = check_range("radam", "threshold", threshold, 4.0, float("inf"), rule)
+    numbers["threshold"] = check_range("radam", 4.0, float("inf"), rule, threshold=threshold)
     return Optimizer(
         bind(adam_init, mu_dtype=Static(None)), bind(_radam_update, **numbers, nesterov=Static(bool(nesterov)))
     )
@@ -215,10 +215,10 @@ def adamax(learning_rate: ScalarOrSchedule, b1: Scalar = 0.9, b2: Scalar = 0.999
       Kingma & Ba 2015, algorithm 2 (which has no eps), https://arxiv.org/abs/1412.6980.
     """
     numbers = {
-        "learning_rate": scheduled("adamax", "learning_rate", learning_rate),
-        "b1": check_rate("adamax", "b1", b1),
-        "b2": check_rate("adamax", "b2", b2),
-        "eps": check_non_negative("adamax", "eps", eps),
+        "learning_rate": scheduled("adamax", learning_rate=learning_rate),
+        "b1": check_rate("adamax", b1=b1),
+        "b2": check_rate("adamax", b2=b2),
+        "eps": check_non_negative("adamax", eps=eps),
     }
     return Optimizer(bind(adam_init, mu_dtype=Static(None)), bind(_adamax_update, **numbers))
 

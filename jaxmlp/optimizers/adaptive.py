@@ -67,12 +67,10 @@ def adagrad(learning_rate: ScalarOrSchedule, initial_accumulator_value: Scalar =
       Duchi, Hazan & Singer 2011, https://jmlr.org/papers/v12/duchi11a.html. The convention of optax; PyTorch starts s
       at 0 and has eps outside the root.
     """
-    init = bind(
-        _adagrad_init, value=check_non_negative("adagrad", "initial_accumulator_value", initial_accumulator_value)
-    )
+    init = bind(_adagrad_init, value=check_non_negative("adagrad", initial_accumulator_value=initial_accumulator_value))
     numbers = {
-        "learning_rate": scheduled("adagrad", "learning_rate", learning_rate),
-        "eps": check_non_negative("adagrad", "eps", eps),
+        "learning_rate": scheduled("adagrad", learning_rate=learning_rate),
+        "eps": check_non_negative("adagrad", eps=eps),
     }
     return Optimizer(init, bind(_adagrad_update, **numbers))
 
@@ -160,14 +158,14 @@ def rmsprop(
         "bias_correction": Static(bool(bias_correction)),
     }
     numbers = {
-        "learning_rate": scheduled("rmsprop", "learning_rate", learning_rate),
-        "decay": check_rate("rmsprop", "decay", decay),
-        "eps": check_non_negative("rmsprop", "eps", eps),
-        "momentum": None if momentum is None else check_rate("rmsprop", "momentum", momentum),
+        "learning_rate": scheduled("rmsprop", learning_rate=learning_rate),
+        "decay": check_rate("rmsprop", decay=decay),
+        "eps": check_non_negative("rmsprop", eps=eps),
+        "momentum": None if momentum is None else check_rate("rmsprop", momentum=momentum),
     }
     init = bind(
         _rmsprop_init,
-        initial_scale=check_non_negative("rmsprop", "initial_scale", initial_scale),
+        initial_scale=check_non_negative("rmsprop", initial_scale=initial_scale),
         centered=Static(bool(centered)),
         has_trace=Static(momentum is not None),
     )
@@ -271,10 +269,10 @@ def adadelta(
       minus sign.
     """
     numbers = {
-        "learning_rate": scheduled("adadelta", "learning_rate", 1.0 if learning_rate is None else learning_rate),
-        "rho": check_rate("adadelta", "rho", rho),
-        "eps": check_non_negative("adadelta", "eps", eps),
-        "weight_decay": scheduled("adadelta", "weight_decay", weight_decay),
+        "learning_rate": scheduled("adadelta", learning_rate=1.0 if learning_rate is None else learning_rate),
+        "rho": check_rate("adadelta", rho=rho),
+        "eps": check_non_negative("adadelta", eps=eps),
+        "weight_decay": scheduled("adadelta", weight_decay=weight_decay),
         "mask": mask_leaf(weight_decay_mask),
     }
     return Optimizer(bind(_adadelta_init), bind(_adadelta_update, **numbers))

@@ -81,9 +81,10 @@ def check_same_shapes(function: str, argument: str, tree: PyTree, like: PyTree) 
         require(np.shape(leaf) == np.shape(twin), function, name, f"be of shape {np.shape(twin)}", np.shape(leaf))
 
 
-def scheduled(function: str, argument: str, value: ScalarOrSchedule) -> Any:
+def scheduled(function: str, /, **named: ScalarOrSchedule) -> Any:
     """A checked number of at least 0, or a schedule `count -> value` as a `Partial`."""
-    return as_partial(value) if callable(value) else check_non_negative(function, argument, value)
+    (value,) = named.values()
+    return as_partial(value) if callable(value) else check_non_negative(function, **named)
 
 
 def at(value: ScalarOrSchedule, count: Array) -> Any:

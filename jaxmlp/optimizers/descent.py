@@ -150,10 +150,10 @@ def sgd(
       Robbins & Monro 1951, https://doi.org/10.1214/aoms/1177729586; Polyak 1964; Sutskever et al. 2013,
       https://proceedings.mlr.press/v28/sutskever13.html. PyTorch's `dampening` is 0 here.
     """
-    learning_rate = scheduled("sgd", "learning_rate", learning_rate)
+    learning_rate = scheduled("sgd", learning_rate=learning_rate)
     if momentum is None:
         return Optimizer(bind(_plain_init), bind(_plain_update, learning_rate=learning_rate))
-    momentum = check_rate("sgd", "momentum", momentum)
+    momentum = check_rate("sgd", momentum=momentum)
     init = bind(_momentum_init, accumulator_dtype=Static(accumulator_dtype))
     numbers = {"learning_rate": learning_rate, "momentum": momentum}
     return Optimizer(init, bind(_momentum_update, **numbers, nesterov=Static(bool(nesterov))))

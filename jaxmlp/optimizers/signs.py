@@ -75,10 +75,10 @@ def lion(
       Chen et al. 2023, algorithm 2, https://arxiv.org/abs/2302.06675.
     """
     numbers = {
-        "learning_rate": scheduled("lion", "learning_rate", learning_rate),
-        "b1": check_rate("lion", "b1", b1),
-        "b2": check_rate("lion", "b2", b2),
-        "weight_decay": scheduled("lion", "weight_decay", weight_decay),
+        "learning_rate": scheduled("lion", learning_rate=learning_rate),
+        "b1": check_rate("lion", b1=b1),
+        "b2": check_rate("lion", b2=b2),
+        "weight_decay": scheduled("lion", weight_decay=weight_decay),
         "mask": mask_leaf(mask),
     }
     return Optimizer(bind(_lion_init, mu_dtype=Static(mu_dtype)), bind(_lion_update, **numbers))

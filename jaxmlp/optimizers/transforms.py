@@ -32,7 +32,7 @@ def clip(max_delta: Scalar) -> Optimizer:
     References:
       Mikolov 2012, *Statistical Language Models Based on Neural Networks*, section 3.2.2.
     """
-    return Optimizer(bind(_stateless), bind(_clip_update, max_delta=check_non_negative("clip", "max_delta", max_delta)))
+    return Optimizer(bind(_stateless), bind(_clip_update, max_delta=check_non_negative("clip", max_delta=max_delta)))
 
 
 def clip_by_global_norm(max_norm: Scalar) -> Optimizer:
@@ -55,7 +55,7 @@ def clip_by_global_norm(max_norm: Scalar) -> Optimizer:
     References:
       Pascanu, Mikolov & Bengio 2013, https://arxiv.org/abs/1211.5063.
     """
-    max_norm = check_non_negative("clip_by_global_norm", "max_norm", max_norm)
+    max_norm = check_non_negative("clip_by_global_norm", max_norm=max_norm)
     return Optimizer(bind(_stateless), bind(_clip_by_global_norm_update, max_norm=max_norm))
 
 

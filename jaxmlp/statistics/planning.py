@@ -1,39 +1,47 @@
-"""What to run next: how many more seeds, and how finely to tune the learning rate."""
+"""What to run next: how many seeds a comparison needs, and how finely to tune the learning rate."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxmlp.checks import check_choice, check_non_negative, check_range, require
 from jaxmlp.statistics.samples import real_array, run_scores, scipy_stats, tail
+from jaxmlp.types import Scalar
 
-LARGE = 1000
+_LARGE = 1000
 
 
-def seeds_needed(differences, *, power=0.9, confidence=0.95):
-    """How many seeds in all until a paired t test would tell the sign of such a mean difference.
+def seeds_needed(differences: ArrayLike, *, power: Scalar = 0.9, confidence: Scalar = 0.95) -> float:
+    """How many seeds in total a paired t test needs to establish the sign of the mean difference.
 
-        the least n with P(t test at 1 - confidence rejects, with the right sign | d) >= power,  d = mean / deviation
+        the least n with P(the t test at 1 - confidence rejects, with the right sign | d) >= power,
+        d = mean / standard deviation of the differences
 
-    It takes the mean and the deviation of the differences at hand for the true ones: of few pairs, or of a difference
-    that is not settled yet, it says no more than the order of magnitude.
+    Use it to plan the next round of runs. It takes the mean and the deviation of the given differences for the true
+    ones: for few pairs, or a difference that is not yet settled, the answer is an order of magnitude.
 
     Args:
-      differences: finite, (pairs,), two or more.
-      power: above 0 and below 1.
-      confidence: above 0 and below 1, of the two-sided test.
+      differences: A minus B on common seeds, finite, (pairs,), at least two.
+      power: the probability of a significant result, above 0 and below 1.
+      confidence: of the two-sided test, above 0 and below 1. For the strictest of m comparisons in Holm's procedure
+        give 1 - 0.05 / m.
 
     Returns:
-      A whole number of at least 2, as a float; inf where the mean difference is 0.
+      A whole number of at least 2, as a float, above a thousand by the normal approximation; inf if the mean
+      difference is 0. For identical differences it is the number at which the sign test rejects, as in `paired`.
 
     Raises:
-      ValueError: for other shapes, a difference that is not finite, numbers out of range.
+      TypeError: if the differences are not numbers.
+      ValueError: for other shapes, a difference that is not finite, or numbers out of range.
 
-    >>> seeds_needed([0.1, 0.3, -0.1, 0.2, 0.0])
-    29.0
+    Example:
+      >>> seeds_needed([0.1, 0.3, -0.1, 0.2, 0.0])
+      29.0
 
-    Source: the power of the t test: Cohen 1988, by the noncentral t distribution.
+    References:
+      The power of the t test, by the noncentral t distribution: Cohen 1988, https://doi.org/10.4324/9780203771587.
     """
     function = "seeds_needed"
     differences = run_scores(function, "differences", differences, (1,))[:, 0]
@@ -43,26 +51,32 @@ def seeds_needed(differences, *, power=0.9, confidence=0.95):
     if mean == 0:
         return math.inf
     if np.ptp(differences) == 0:
-        return 2.0
-    effect = mean / float(differences.std(ddof=1))
-    sure, strong = stats.norm.isf(outside), stats.norm.ppf(float(power))
+        return float(max(math.ceil(-math.log2(outside)), 2))
+    return _by_t_test(stats, mean / float(differences.std(ddof=1)), outside, float(power))
+
+
+def _by_t_test(stats, effect, outside, power):
+    """The number of pairs at which a two-sided t test finds an effect with this power, and its right sign."""
+    sure, strong = stats.norm.isf(outside), stats.norm.ppf(power)
     by_normal = ((sure + strong) / effect) ** 2 + sure**2 / 2
-    if by_normal > LARGE:
+    if by_normal > _LARGE:
         return float(math.ceil(by_normal))
-    seeds = np.arange(2, 2 * LARGE)
-    # SciPy's distribution is not made for shifts in the millions, and beyond a thousand any power is reached.
+    seeds = np.arange(2, 2 * _LARGE)
+    # SciPy's noncentral t fails for shifts in the millions, and a shift of a thousand reaches any power.
     shift = np.minimum(effect * np.sqrt(seeds), 1000.0)
     powers = stats.nct.sf(stats.t.isf(outside, seeds - 1), seeds - 1, shift)
     return float(seeds[np.argmax(powers >= power)])
 
 
 class Sensitivity(NamedTuple):
-    """How much room a hyperparameter leaves.
+    """How far a hyperparameter may be from its best value.
 
-    - `best`: the rate of the best mean score;
-    - `low`, `high`: the rates around it between which the mean score stays within the tolerance;
-    - `decades`: log10(high / low);
-    - `open`: whether that range reaches an end of the grid, so that `decades` is at least so many.
+    Attributes:
+      best: the rate with the best mean score.
+      low: the lower end of the range around it in which the mean score stays within the tolerance.
+      high: the upper end of that range.
+      decades: the width of the range, log10(high / low).
+      open: whether the range reaches an end of the grid, so that its true width is at least `decades`.
     """
 
     best: float
@@ -72,29 +86,34 @@ class Sensitivity(NamedTuple):
     open: bool
 
 
-def sensitivity(rates, scores, *, tolerance, mode="max"):
-    """The span of learning rates, in decades, within which the mean score stays within a tolerance of the best.
+def sensitivity(rates: ArrayLike, scores: ArrayLike, *, tolerance: Scalar, mode: str = "max") -> Sensitivity:
+    """The range of learning rates, in decades, whose mean score stays within a tolerance of the best.
 
-    The mean score between two rates of the grid is taken as a straight line over log10(rate), and the span ends where
-    that line leaves the tolerance, or at the last good rate where the next one diverges. Only the unbroken stretch
-    around the best rate counts.
+    Use it to report how much tuning an optimizer needs. Between two rates of the grid the mean score is interpolated
+    linearly over log10(rate). The range ends at the point at which this line leaves the tolerance, or at the last good
+    rate if the next one diverges. Only the unbroken stretch around the best rate counts.
 
     Args:
-      rates: above 0, increasing, (rates,), two or more.
-      scores: (rates,) or (rates, runs); a rate with a run that is NaN or infinite counts as diverged.
+      rates: above 0, increasing, (rates,), at least two.
+      scores: (rates,) or (rates, runs); a rate counts as diverged if the score of any of its runs is not finite.
       tolerance: at least 0, in the units of the scores.
-      mode: "max": higher scores are better; "min": lower ones are.
+      mode: "max" if higher scores are better, "min" if lower ones are.
 
     Returns:
-      A `Sensitivity`; the first of equal best rates counts.
+      A `Sensitivity`. Among equally good rates the lowest is `best`.
 
     Raises:
-      ValueError: for other shapes, rates that do not increase, a tolerance out of range, scores that are all diverged.
+      TypeError: if the rates or the scores are not numbers.
+      ValueError: for other shapes, rates that do not increase, a tolerance out of range, or scores of which every
+        rate has diverged.
 
-    >>> sensitivity([0.001, 0.01, 0.1, 1.0], [0.5, 0.9, 0.8, float("nan")], tolerance=0.2)
-    Sensitivity(best=0.01, low=0.0031622776601683794, high=0.1, decades=1.5, open=False)
+    Example:
+      >>> sensitivity([0.001, 0.01, 0.1, 1.0], [0.5, 0.9, 0.8, float("nan")], tolerance=0.2)
+      Sensitivity(best=0.01, low=0.0031622776601683794, high=0.1, decades=1.5, open=False)
 
-    Source: DeepOBS (Schneider et al. 2019) draws these curves; the span is this library's summary of them.
+    References:
+      DeepOBS draws these curves: Schneider et al. 2019, https://arxiv.org/abs/1903.05499. Their width as a single
+      number is this library's own summary.
     """
     function = "sensitivity"
     tolerance = float(check_non_negative(function, "tolerance", tolerance))
@@ -110,7 +129,7 @@ def sensitivity(rates, scores, *, tolerance, mode="max"):
 
 
 def _curve(function, rates, scores, mode):
-    """log10 of the rates, and the mean scores, higher better, -inf where diverged."""
+    """log10 of the rates, and their mean scores: higher is better, -inf if diverged."""
     scores = real_array(function, "scores", scores)
     shaped = rates.ndim == 1 and rates.size >= 2
     increasing = shaped and np.isfinite(rates).all() and rates[0] > 0 and (np.diff(rates) > 0).all()
@@ -125,7 +144,7 @@ def _curve(function, rates, scores, mode):
 
 
 def _end(places, means, inside, best, direction, tolerance):
-    """Where the curve leaves the tolerance, going from the best place in one direction."""
+    """The place at which the curve leaves the tolerance, going from the best rate in one direction."""
     i = best
     while 0 <= i + direction < len(places) and inside[i + direction]:
         i += direction

@@ -1,29 +1,33 @@
-"""How long until a target is reached, where some runs never get there."""
+"""How long runs take to reach a target, if some of them never reach it."""
 
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxmlp.checks import check_choice, check_scalar, require
-from jaxmlp.statistics.samples import Interval, real_array, scipy_stats, tail
+from jaxmlp.statistics.samples import FloatArray, Interval, real_array, scipy_stats, tail
+from jaxmlp.types import Scalar
 
 
-def time_to_target(history, target, mode="max"):
-    """The first epoch at which a run reaches the target, counted from 1; inf where it never does.
+def time_to_target(history: ArrayLike, target: Scalar, mode: str = "max") -> FloatArray:
+    """The first epoch at which each run reaches the target, counted from 1; inf if it never does.
 
     Args:
-      history: (runs, epochs), of anything counted: epochs, evaluations; NaN after a run's end.
-      target: finite.
-      mode: "max": reached at target or above; "min": at target or below.
+      history: the score of each run after each epoch (or evaluation, or step), (runs, epochs); NaN after a run's end.
+      target: a finite number.
+      mode: "max" if a run reaches the target at that score or above, "min" if at that score or below.
 
     Returns:
-      (runs,) floats.
+      Times, (runs,).
 
     Raises:
-      ValueError: for other shapes, a target that is not finite, an unknown mode.
+      TypeError: if the history or the target is not made of numbers.
+      ValueError: for other shapes, a target that is not finite, or an unknown mode.
 
-    >>> time_to_target([[0.5, 0.8, 0.9], [0.6, 0.7, 0.7]], 0.8).tolist()
-    [2.0, inf]
+    Example:
+      >>> time_to_target([[0.5, 0.8, 0.9], [0.6, 0.7, 0.7]], 0.8).tolist()
+      [2.0, inf]
     """
     history = real_array("time_to_target", "history", history)
     fits = history.ndim == 2 and history.size > 0
@@ -35,31 +39,37 @@ def time_to_target(history, target, mode="max"):
     return np.where(reached.any(axis=1), 1.0 + reached.argmax(axis=1), np.inf)
 
 
-def median_time(times, limit, *, confidence=0.95):
-    """The time by which half of the runs have reached the target, runs that were cut off at a limit included.
+def median_time(times: ArrayLike, limit: ArrayLike, *, confidence: Scalar = 0.95) -> Interval:
+    """The time by which half of the runs have reached the target, including the runs that were stopped before.
 
-    With one limit for all runs the estimate is the smallest time by which at least half of them were there, and the
-    interval lies between order statistics, X_d and X_(n + 1 - d), each interpolated towards the next one inwards so
-    that it covers by `confidence` rather than more (Hettmansperger & Sheather). With a limit for every run it is the
-    median of Kaplan and Meier's curve, with Brookmeyer and Crowley's interval on the log-log scale. At
-    10, 20 and 30 runs the one covered 93.6-96.2 %, three runs in ten cut off or none, the other 93.6-97.5 %.
+    If all runs have the same limit, the estimate is the least time by which at least half of them had reached the
+    target. Its interval lies between the order statistics X_d and X_(n + 1 - d), each interpolated toward its inner
+    neighbor so that the coverage is `confidence` instead of more (Hettmansperger & Sheather). If each run has its own
+    limit, the estimate is the median of the Kaplan-Meier curve, with Brookmeyer and Crowley's interval on the log-log
+    scale. At 10, 20 and 30 runs the first interval covered 93.6-96.2 % with up to three runs in ten censored, the
+    second 93.6-97.5 %.
 
     Args:
-      times: above 0, (runs,); inf, or beyond the limit: not reached by then.
-      limit: above 0: how long a run was watched, one number or (runs,).
-      confidence: above 0 and below 1.
+      times: above 0, (runs,). A time of inf, or beyond the run's limit, is censored: not reached within the limit.
+      limit: how long each run was observed, finite and above 0; one number or (runs,).
+      confidence: the nominal coverage, above 0 and below 1.
 
     Returns:
-      An `Interval`; a bound or the estimate is inf where too few runs got there, and too few runs for an interval (5
-      and below, at 95 %) give 0 and inf. Where hardly any run got there, low is the limit.
+      An `Interval`. The estimate or the upper limit is inf if too few runs reached the target. With too few runs for
+      an interval (at 95 %: five or fewer), the limits are 0 and inf. If hardly any run reached the target, the lower
+      limit is the time limit. Identical times give a point: the interval assumes nothing about their spread.
 
     Raises:
-      ValueError: for other shapes, NaN, numbers out of range.
+      TypeError: if the times or limits are not numbers.
+      ValueError: for other shapes, NaN, or numbers out of range.
 
-    >>> median_time([3.0, 5.0, 4.0, float("inf"), 6.0, 9.0], limit=10).estimate
-    5.0
+    Example:
+      >>> median_time([3.0, 5.0, 4.0, float("inf"), 6.0, 9.0], limit=10).estimate
+      5.0
 
-    Source: Kaplan & Meier 1958; Hettmansperger & Sheather 1986; Brookmeyer & Crowley 1982.
+    References:
+      Kaplan & Meier 1958, https://doi.org/10.1080/01621459.1958.10501452; Hettmansperger & Sheather 1986,
+      https://doi.org/10.1016/0167-7152(86)90021-0; Brookmeyer & Crowley 1982, https://doi.org/10.2307/2530286.
     """
     function = "median_time"
     times, outside, stats = real_array(function, "times", times), tail(function, confidence), scipy_stats(function)
@@ -73,6 +83,7 @@ def median_time(times, limit, *, confidence=0.95):
 
 
 def _limits(function, limit, shape):
+    """The limit of each run, (runs,)."""
     limits = real_array(function, "limit", limit)
     require(limits.shape in ((), shape), function, "limit", f"be a number or of shape {shape}", limits.shape)
     inside = (limits > 0) & np.isfinite(limits)
@@ -81,22 +92,22 @@ def _limits(function, limit, shape):
 
 
 def _common_limit(stats, times, limit, outside):
-    """The median of sorted times, inf where censored."""
+    """The median of sorted times, inf if censored, and its interval."""
     runs = len(times)
     estimate = times[(runs + 1) // 2 - 1]
-    inwards = _inwards(stats, runs, outside)
-    if inwards is None:
+    inward = _inward(stats, runs, outside)
+    if inward is None:
         return Interval(float(estimate), 0.0, np.inf)
-    depth, weight = inwards
-    # A censored time is beyond the limit: that much counts below, and nothing is known above.
+    depth, weight = inward
+    # A censored time is above the limit: the lower end may use the limit instead, the upper end is unknown.
     known = np.minimum(times, limit)
     low = known[depth - 1] + weight * (known[depth] - known[depth - 1])
     high = np.inf if np.isinf(times[-depth]) else times[-depth] + weight * (times[-depth - 1] - times[-depth])
     return Interval(float(estimate), float(low), float(high))
 
 
-def _inwards(stats, runs, outside):
-    """Which order statistic to start from, and how far to go to the next one; None where all would not suffice."""
+def _inward(stats, runs, outside):
+    """The order statistic to start from, and the weight of its inner neighbor; None if there are too few runs."""
     depth = int(stats.binom.ppf(outside, runs, 0.5))
     if depth == 0:
         return None
@@ -106,12 +117,12 @@ def _inwards(stats, runs, outside):
 
 
 def _own_limits(stats, times, limits, outside):
-    """The median of Kaplan and Meier's curve."""
+    """The median of the Kaplan-Meier curve, and its interval."""
     reached = times <= limits
     data = stats.CensoredData(uncensored=times[reached], right=limits[~reached])
     curve = stats.ecdf(data).sf
     with warnings.catch_warnings():
-        # Where no run has got there yet, or every one has, the band is not defined.
+        # The band is undefined before the first run reaches the target, and after the last one has.
         warnings.simplefilter("ignore", RuntimeWarning)
         band = curve.confidence_interval(1 - 2 * outside, method="log-log")
     half = curve.probabilities <= 0.5
@@ -121,4 +132,5 @@ def _own_limits(stats, times, limits, outside):
 
 
 def _first(times, below):
+    """The first time at which the condition holds; inf if it never does."""
     return float(times[below.argmax()]) if below.any() else np.inf
