@@ -1,13 +1,13 @@
 """Data sets as device arrays: read, split, scale, send.
 
 types      Batch and Data, the two pytrees
-loading    load: the four steps one after the other
-bundled    the small sets that scikit-learn carries
+loading    load: the four steps in order
+bundled    the small data sets that scikit-learn ships
 synthetic  logic gates, moons, circles and spirals
 mnist      MNIST and Fashion-MNIST: finding or downloading their files
 idx        the IDX file format
 tables     CSV files
-arrays     what inputs and targets must look like
+arrays     checks of inputs and targets
 splits     split: train, validation and test rows
 scales     scaled: the statistics of the training rows, applied to all
 """

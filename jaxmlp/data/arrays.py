@@ -1,12 +1,17 @@
-"""What inputs and targets must look like before they are split."""
+"""Checks of inputs and targets before rows are split."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
+from jaxmlp.types import PyTree
+
+__all__ = ["check_table", "real_numbers"]
 
 
-def check_table(function, inputs, targets, task=None):
+def check_table(
+    function: str, inputs: PyTree, targets: PyTree, task: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(inputs, targets) as NumPy arrays: inputs (n, features); targets (n,) int32 or (n, outputs) of real numbers."""
     inputs = real_numbers(function, "inputs", inputs)
     require(inputs.ndim == 2, function, "inputs", "be of shape (n, features)", inputs.shape)
@@ -18,13 +23,13 @@ def check_table(function, inputs, targets, task=None):
     if task is None:
         task = "classification" if targets.dtype.kind in "biu" else "regression"
     if task == "classification":
-        return inputs, check_labels(function, targets)
+        return inputs, _check_labels(function, targets)
     require(targets.size > 0, function, "targets", "have at least one output", targets.shape)
     return inputs, targets.reshape(len(targets), -1)
 
 
-def real_numbers(function, argument, values):
-    """`values` as a NumPy array of numbers that float32 can hold; the error counts those that it cannot."""
+def real_numbers(function: str, argument: str, values: PyTree) -> np.ndarray:
+    """`values` as a NumPy array of numbers that float32 can hold; the error counts the others."""
     values = np.asarray(values)
     is_real = any(jnp.issubdtype(values.dtype, kind) for kind in (np.bool_, np.integer, np.floating))
     require(is_real, function, argument, "be real numbers", str(values.dtype))
@@ -36,10 +41,10 @@ def real_numbers(function, argument, values):
     return values
 
 
-def check_labels(function, targets):
-    """Labels as (n,) int32: whole numbers 0..k - 1 with none left out."""
+def _check_labels(function: str, targets: np.ndarray) -> np.ndarray:
+    """Labels as (n,) int32: integers 0..k - 1, each of which occurs."""
     require(targets.ndim == 1, function, "targets", "be of shape (n,) for labels", targets.shape)
-    # Python numbers, for NumPy 2 shows its own as np.float64(0.5).
+    # Python numbers, because NumPy 2 shows its own as np.float64(0.5).
     present = np.unique(targets).tolist()
     broken = [label for label in present if label != int(label)]
     require(not broken, function, "targets", "be whole numbers for labels", broken[:10])

@@ -1,6 +1,6 @@
 """The IDX file format: two zero bytes, a type code, the number of dimensions, their sizes, the values; big-endian.
 
-Source: http://yann.lecun.com/exdb/mnist/
+Described at http://yann.lecun.com/exdb/mnist/
 """
 
 import gzip
@@ -12,30 +12,32 @@ import numpy as np
 
 from jaxmlp.checks import require
 
-DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+__all__ = ["read_idx", "unpacked"]
+
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path):
-    """The array in an IDX file, compressed if its name ends in .gz."""
+def read_idx(path: str | Path) -> np.ndarray:
+    """The array in an IDX file, which is decompressed if its name ends in .gz."""
     path = Path(path)
     content = unpacked(path)
     require(content[:2] == b"\0\0" and len(content) >= 4, "load", path.name, "start as an IDX file does", content[:4])
     code, dimensions = content[2], content[3]
-    require(code in DTYPES, "load", path.name, "have a type code of an IDX file", hex(code))
+    require(code in _DTYPES, "load", path.name, "have a type code of an IDX file", hex(code))
     start = 4 + 4 * dimensions
     require(len(content) >= start, "load", path.name, f"hold a header of {start} bytes", len(content))
     shape = tuple(np.frombuffer(content[4:start], ">u4").tolist())
-    values, dtype = content[start:], np.dtype(DTYPES[code])
+    values, dtype = content[start:], np.dtype(_DTYPES[code])
     size = math.prod(shape) * dtype.itemsize
     require(len(values) == size, "load", path.name, f"hold {size} bytes of values, as its header says", len(values))
     return np.frombuffer(values, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def unpacked(path):
-    """The bytes of a file, decompressed if its name ends in .gz."""
-    if path.suffix != ".gz":
+def unpacked(path: Path) -> bytes:
+    """The bytes of a file, which is decompressed if its name ends in .gz."""
+    if path.suffix.lower() != ".gz":
         return path.read_bytes()
     try:
         return gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"load: {path.name} must be a sound gzip file, got {error}") from error
+        raise ValueError(f"load: {path.name} must be an uncorrupted gzip file, got {error}") from error

@@ -1,6 +1,6 @@
-"""MNIST and Fashion-MNIST: where their four files are, and what is in them.
+"""MNIST and Fashion-MNIST: where their four files are, and what they hold.
 
-Sources: http://yann.lecun.com/exdb/mnist/ and https://github.com/zalandoresearch/fashion-mnist
+Described at http://yann.lecun.com/exdb/mnist/ and https://github.com/zalandoresearch/fashion-mnist
 """
 
 import os
@@ -11,6 +11,8 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.data.idx import read_idx
 from jaxmlp.data.types import Batch
+
+__all__ = ["DEBIAN", "FILES", "SHA256", "URLS", "read_mnist"]
 
 FILES = (
     "train-images-idx3-ubyte.gz",
@@ -24,7 +26,6 @@ URLS = {
     "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 }
 
-# Of the files at those addresses, in the order of FILES.
 SHA256 = {
     "mnist": (
         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -39,15 +40,16 @@ SHA256 = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
 }
+"""The checksums of the files at those addresses, in the order of FILES."""
 
-# The package dataset-fashion-mnist: the same images, compressed anew.
 DEBIAN = {"fashion_mnist": Path("/usr/share/datasets/fashion-mnist")}
+"""Where Debian's package dataset-fashion-mnist installs the same images, compressed differently."""
 
 
-def mnist(name, folder):
-    """(rows to train on, official test rows), two Batches: images (n, pixels) float32, labels (n,) int32."""
-    paths = idx_files(name, folder)
-    train, test = labelled_images(*paths[:2]), labelled_images(*paths[2:])
+def read_mnist(name: str, folder: str | Path | None) -> tuple[Batch, Batch]:
+    """(training rows, official test rows), two Batches: images (n, pixels) float32, labels (n,) int32."""
+    paths = _idx_files(name, folder)
+    train, test = _labeled_images(*paths[:2]), _labeled_images(*paths[2:])
     pixels, classes = train.inputs.shape[1], int(train.targets.max()) + 1
     rule = f"hold images of {pixels} pixels, as the training images do"
     require(test.inputs.shape[1] == pixels, "load", paths[2].name, rule, test.inputs.shape[1])
@@ -56,7 +58,7 @@ def mnist(name, folder):
     return train, test
 
 
-def labelled_images(images_path, labels_path):
+def _labeled_images(images_path: Path, labels_path: Path) -> Batch:
     """A Batch of flattened images and their labels."""
     images, labels = read_idx(images_path), read_idx(labels_path)
     require(images.ndim == 3, "load", images_path.name, "hold images (n, rows, columns)", images.shape)
@@ -68,36 +70,36 @@ def labelled_images(images_path, labels_path):
     return Batch(images.reshape(len(images), -1).astype(np.float32), labels.astype(np.int32))
 
 
-def idx_files(name, folder):
-    """The paths of the four files: in `folder`, or the first known folder that has them all, or downloaded."""
+def _idx_files(name: str, folder: str | Path | None) -> list[Path]:
+    """The paths of the four files: in `folder`, or the first known folder that has all of them, or downloaded."""
     if folder is not None:
-        found = files_in(folder)
-        lacking = [file for file in FILES if file not in found]
-        require(not lacking, "load", "folder", f"hold {', '.join(lacking)}", str(folder), FileNotFoundError)
+        found = _files_in(folder)
+        missing = [file for file in FILES if file not in found]
+        require(not missing, "load", "folder", f"hold {', '.join(missing)}", str(folder), FileNotFoundError)
         return list(found.values())
-    for known in known_folders(name):
-        found = files_in(known)
+    for known in _known_folders(name):
+        found = _files_in(known)
         if len(found) == len(FILES):
             return list(found.values())
-    return download(name)
+    return _download(name)
 
 
-def known_folders(name):
-    """Folders to look in when none is given, the most particular first."""
+def _known_folders(name: str) -> list[Path]:
+    """Folders to search if none is given, the most specific first."""
     named = os.environ.get("JAXMLP_DATA")
     own = [Path(named, name.replace("_", "-")), Path(named, name), Path(named)] if named else []
     return own + ([DEBIAN[name]] if name in DEBIAN else [])
 
 
-def files_in(folder):
-    """{file: its path, compressed or plain} for those of the four that a folder has, in order."""
+def _files_in(folder: str | Path) -> dict[str, Path]:
+    """{file: its path, compressed or plain} for those of the four files that a folder holds, in order."""
     forms = {file: (Path(folder, file), Path(folder, file.removesuffix(".gz"))) for file in FILES}
     present = {file: [path for path in paths if path.is_file()] for file, paths in forms.items()}
     return {file: paths[0] for file, paths in present.items() if paths}
 
 
-def download(name):
-    """The paths of the four files in the user's cache, fetched and checked by SHA-256 where they are not there yet."""
+def _download(name: str) -> list[Path]:
+    """The paths of the four files in the user's cache; a missing one is downloaded and checked by SHA-256."""
     try:
         import pooch
     except ImportError as error:

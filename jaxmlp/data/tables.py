@@ -8,22 +8,24 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.data.arrays import real_numbers
 
+__all__ = ["read_csv"]
 
-def read_csv(source, target, task):
+
+def read_csv(source: str | Path, target: str | int | None, task: str | None) -> tuple[np.ndarray, np.ndarray]:
     """(inputs, targets): inputs (n, columns - 1) float64; targets (n,) int labels or (n, 1) float64."""
     path = Path(source)
     require(path.is_file(), "load", "source", "be a file that exists", str(source), FileNotFoundError)
-    header, lines, rows = cells(path)
-    chosen = target_column(header, target)
+    header, lines, rows = _cells(path)
+    chosen = _target_column(header, target)
     inputs = [
-        [as_number(cell, path, line, header[i]) for i, cell in enumerate(row) if i != chosen]
+        [_as_number(cell, path, line, header[i]) for i, cell in enumerate(row) if i != chosen]
         for line, row in zip(lines, rows, strict=True)
     ]
     places = [(path, line, header[chosen]) for line in lines]
-    return np.array(inputs), as_targets([row[chosen] for row in rows], places, task)
+    return np.array(inputs), _as_targets([row[chosen] for row in rows], places, task)
 
 
-def cells(path):
+def _cells(path):
     """(header, line numbers, rows of text) of a CSV file whose rows are as long as its header; blank lines are left."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -33,7 +35,7 @@ def cells(path):
         raise ValueError(f"load: {path.name} must be CSV text in UTF-8, got {error}") from error
     require(len(numbered) >= 2, "load", path.name, "have a header and at least one row", f"{len(numbered)} lines")
     header = [name.strip() for name in numbered[0][1]]
-    is_header = any(number(cell) is None for cell in header)
+    is_header = any(_number(cell) is None for cell in header)
     require(is_header, "load", path.name, "start with a header of column names", header)
     require(len(header) >= 2, "load", path.name, "have at least 2 columns", header)
     require(len(set(header)) == len(header), "load", path.name, "have a different name for each column", header)
@@ -44,7 +46,7 @@ def cells(path):
     return header, lines, rows
 
 
-def target_column(header, target):
+def _target_column(header, target):
     """The index of the target column: a name, an index (negative ones count from the end), or None for the last."""
     if target is None:
         return len(header) - 1
@@ -57,26 +59,26 @@ def target_column(header, target):
     return int(target) % len(header)
 
 
-def as_targets(column, places, task):
+def _as_targets(column, places, task):
     """Labels in sorted order where the column is text or whole numbers, unless `task` says otherwise; else numbers."""
     for cell, (path, line, name) in zip(column, places, strict=True):
         require(cell.strip() != "", "load", f"{path.name} line {line}, column {name!r}", "have a value", cell)
-    if task != "regression" and any(number(cell) is None for cell in column):
+    if task != "regression" and any(_number(cell) is None for cell in column):
         return np.unique([cell.strip() for cell in column], return_inverse=True)[1]
-    values = np.array([as_number(cell, *place) for cell, place in zip(column, places, strict=True)])
+    values = np.array([_as_number(cell, *place) for cell, place in zip(column, places, strict=True)])
     values = real_numbers("load", "targets", values)
     are_labels = task == "classification" or (task is None and (values == np.floor(values)).all())
     return np.unique(values, return_inverse=True)[1] if are_labels else values
 
 
-def as_number(cell, path, line, name):
+def _as_number(cell, path, line, name):
     """The number in a cell, or an error that says where it is."""
-    value = number(cell)
+    value = _number(cell)
     require(value is not None, "load", f"{path.name} line {line}, column {name!r}", "be a number", cell)
     return value
 
 
-def number(cell):
+def _number(cell):
     """The number that a cell holds, or None; 1_000 is text here, though Python reads it as 1000."""
     try:
         return None if "_" in cell else float(cell)

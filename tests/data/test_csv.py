@@ -118,7 +118,7 @@ def test_faults_are_named(write, text, options, message):
 
 
 def test_whole_numbers_that_should_be_predicted_say_so(write):
-    text = "must be at least 20 rows, one per class (numbers to predict, not labels, want floating point), got 3"
+    text = "must be at least 20 rows, one per class (numbers to predict must be floating point), got 3"
     with pytest.raises(ValueError, match=re.escape(text)):
         load(write(column(range(20))))
 

@@ -206,7 +206,7 @@ def test_rows_are_those_of_scikit_learn_with_and_without_its_file(monkeypatch, n
         monkeypatch.setattr(bundled, "TABLES", dict.fromkeys(bundled.TABLES, ("moved.csv", 0)))
     options = {"scaled": False} if name == "diabetes" else {}
     inputs, targets = getattr(datasets, f"load_{name}")(return_X_y=True, **options)
-    found = bundled.bundled(name)
+    found = bundled.read_bundled(name)
     np.testing.assert_array_equal(found[0], inputs)
     np.testing.assert_array_equal(found[1], targets)
     assert found[1].dtype == targets.dtype

@@ -179,7 +179,7 @@ def test_labels_with_gaps(tmp_path):
 def test_damaged_gzip(tmp_path, damage):
     path = write_set(tmp_path) / IMAGES
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=re.escape(f"load: {IMAGES} must be a sound gzip file, got ")):
+    with pytest.raises(ValueError, match=re.escape(f"load: {IMAGES} must be an uncorrupted gzip file, got ")):
         load("mnist", folder=tmp_path)
 
 

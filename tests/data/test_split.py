@@ -211,8 +211,8 @@ FINITE = "must be finite float32 numbers, got"
         ),
         (
             *table(4, 4, 4, 4, 4),
-            "split: validation must be at least 5 rows, one per class (numbers to predict, not labels, want floating "
-            "point), got 3",
+            "split: validation must be at least 5 rows, one per class (numbers to predict must be "
+            "floating point), got 3",
         ),
         (
             ZEROS[:3],
