@@ -1,6 +1,7 @@
-"""Statistics of runs: intervals that cover at ten runs, paired comparisons, times to a target, performance profiles.
+"""Statistics over runs: means with intervals, paired comparisons, times to a target, performance profiles.
 
-NumPy and SciPy on the host; SciPy is imported when a function needs it: `pip install 'jaxmlp[experiments]'`.
+Everything runs in NumPy and SciPy on the host. SciPy is imported by the functions that need it; install it with
+`pip install 'jaxmlp[experiments]'`.
 """
 
 from jaxmlp.statistics.aggregates import iqm, mean

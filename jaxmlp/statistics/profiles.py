@@ -1,44 +1,58 @@
-"""Performance profiles: one picture, and one score, of many solvers on many problems."""
+"""Performance profiles: many solvers on many problems in one figure, and one score for each solver."""
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxmlp.checks import require
-from jaxmlp.statistics.samples import real_array
+from jaxmlp.statistics.samples import FloatArray, real_array
 
-FARTHEST = 4.0
+_FARTHEST = 4.0
 
 
 class Profile(NamedTuple):
-    """`shares[i, s]`: the fraction of the problems that solver s solves within `taus[i]` times the best cost."""
-
-    taus: np.ndarray
-    shares: np.ndarray
-
-
-def performance_profile(costs, taus=None):
     """How often each solver is within a factor tau of the best one.
 
-        r[p, s] = cost[p, s] / min over s of cost[p, s];   share[tau, s] = fraction of p with r[p, s] <= tau
+    Attributes:
+      taus: the factors, increasing, (taus,).
+      shares: `shares[i, s]` is the fraction of problems that solver s solves within `taus[i]` times the best cost,
+        (taus, solvers).
+    """
+
+    taus: FloatArray
+    shares: FloatArray
+
+
+def performance_profile(costs: ArrayLike, taus: ArrayLike | None = None) -> Profile:
+    """How often each solver is within a factor tau of the best solver.
+
+        r[p, s] = cost[p, s] / min over s of cost[p, s]
+        share[tau, s] = fraction of problems p with r[p, s] <= tau
+
+    Use it to compare solvers on problems whose costs have different scales.
 
     Args:
-      costs: above 0, (problems, solvers): time to target, or anything else of which less is better; inf where the
-        target was missed. A problem that nobody solved counts as missed by every solver, so that shares stay below 1.
-      taus: 1 or above, increasing, (taus,). None: every ratio from 1 to 4 at which a share changes, 1 and 4 included,
-        so that the profile is exact between them, a step that holds until the next.
+      costs: above 0, (problems, solvers): the time to a target, or any other cost; inf if the target was missed. A
+        problem that no solver solved counts as missed by each of them, so all shares stay below 1.
+      taus: factors of at least 1, increasing, (taus,). None for 1, 4 and every ratio in between at which a share
+        changes; each share then holds until the next tau, and the profile is exact.
 
     Returns:
       A `Profile` with taus (taus,) and shares (taus, solvers).
 
     Raises:
-      ValueError: for other shapes, a cost that is NaN or not above 0, taus that do not increase from 1 or above.
+      TypeError: if the costs or the taus are not numbers.
+      ValueError: for other shapes, a cost that is NaN or not above 0, or taus that do not increase from 1 or above.
 
-    >>> profile = performance_profile([[10.0, 20.0], [30.0, 10.0], [5.0, float("inf")]])
-    >>> profile.taus.tolist(), profile.shares[:, 0].round(2).tolist()
-    ([1.0, 2.0, 3.0, 4.0], [0.67, 0.67, 1.0, 1.0])
+    Example:
+      >>> profile = performance_profile([[10.0, 20.0], [30.0, 10.0], [5.0, float("inf")]])
+      >>> profile.taus.tolist(), profile.shares[:, 0].round(2).tolist()
+      ([1.0, 2.0, 3.0, 4.0], [0.67, 0.67, 1.0, 1.0])
 
-    Source: Dolan & Moré 2002. Ties count for both, as there: at tau 1 a share is that of the problems won or drawn.
+    References:
+      Dolan & Moré 2002, https://arxiv.org/abs/cs/0102001. As there, a tie counts for both solvers: the share at tau 1
+      is the fraction of problems on which no other solver is better.
     """
     function = "performance_profile"
     costs = real_array(function, "costs", costs)
@@ -53,10 +67,12 @@ def performance_profile(costs, taus=None):
 
 
 def _steps(ratios):
-    return np.unique(np.concatenate([[1.0, FARTHEST], ratios[ratios <= FARTHEST]]))
+    """1, 4 and the ratios in between."""
+    return np.unique(np.concatenate([[1.0, _FARTHEST], ratios[ratios <= _FARTHEST]]))
 
 
 def _checked(function, taus):
+    """The taus of the user as an array."""
     taus = real_array(function, "taus", taus)
     require(taus.ndim == 1 and taus.size > 0, function, "taus", "be of shape (taus,), not empty", taus.shape)
     increasing = np.isfinite(taus).all() and taus[0] >= 1 and (np.diff(taus) > 0).all()
@@ -64,24 +80,30 @@ def _checked(function, taus):
     return taus
 
 
-def profile_score(profile):
-    """The area under each solver's profile over its width: the mean share between the first tau and the last.
+def profile_score(profile: Profile) -> FloatArray:
+    """The area under each solver's profile divided by its width: the mean share between the first and the last tau.
 
         sum over i of share[i, s] * (tau[i + 1] - tau[i]) / (tau[-1] - tau[0])
 
+    Use it to rank solvers by one number.
+
     Args:
-      profile: a `Profile` of two taus or more; with the default taus the score is exact, from 1 to 4.
+      profile: from `performance_profile`, at least two taus. With the default taus, 1 to 4, the score is exact.
 
     Returns:
-      (solvers,) scores in [0, 1]: 1 for a solver that is always the best, 0 for one that never comes within a factor 4.
+      Scores in [0, 1], (solvers,): 1 for a solver that is best on every problem, 0 for one that is never within the
+      last tau.
 
     Raises:
       ValueError: for a profile of one tau.
 
-    >>> profile_score(performance_profile([[10.0, 20.0], [30.0, 10.0], [5.0, float("inf")]])).round(3).tolist()
-    [0.778, 0.556]
+    Example:
+      >>> profile_score(performance_profile([[10.0, 20.0], [30.0, 10.0], [5.0, float("inf")]])).round(3).tolist()
+      [0.778, 0.556]
 
-    Source: Dahl et al. 2023 (AlgoPerf), tau from 1 to 4, which sums trapezoids on a grid where this has the steps.
+    References:
+      Dahl et al. 2023 (AlgoPerf), https://arxiv.org/abs/2306.07179: tau from 1 to 4, by trapezoids on a grid instead
+      of exact steps.
     """
     taus, shares = profile
     require(len(taus) >= 2, "profile_score", "profile", "have two taus or more", len(taus))

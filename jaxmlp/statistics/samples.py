@@ -1,22 +1,33 @@
-"""What every statistic shares: the interval, arrays looked at before they are used, SciPy when it is needed."""
+"""What all statistics share: the interval type, checks of their input arrays, and the lazy import of SciPy."""
 
-from typing import NamedTuple
+from types import ModuleType
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from jaxmlp.checks import check_range, require
+from jaxmlp.checks import check_fraction, require
+from jaxmlp.types import Scalar
+
+FloatArray: TypeAlias = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """An estimate and the confidence interval around it, in the units of the scores."""
+    """An estimate and its confidence interval, in the units of the scores.
+
+    Attributes:
+      estimate: the value computed from the sample.
+      low: the lower confidence limit; NaN if the sample cannot give one.
+      high: the upper confidence limit; NaN if the sample cannot give one.
+    """
 
     estimate: float
     low: float
     high: float
 
 
-def scipy_stats(function):
-    """The module `scipy.stats`, which the core of jaxmlp does without."""
+def scipy_stats(function: str) -> ModuleType:
+    """The module `scipy.stats`, or an error on behalf of `function` that says how to install it."""
     try:
         from scipy import stats
     except ImportError as error:
@@ -24,8 +35,8 @@ def scipy_stats(function):
     return stats
 
 
-def real_array(function, argument, values):
-    """A float64 array of what is made of numbers."""
+def real_array(function: str, argument: str, values: ArrayLike) -> FloatArray:
+    """The values as a float64 array; a TypeError if they are not numbers."""
     try:
         return np.asarray(values, np.float64)
     except (TypeError, ValueError):
@@ -33,8 +44,11 @@ def real_array(function, argument, values):
         raise
 
 
-def run_scores(function, argument, values, dimensions=(1, 2)):
-    """(runs, tasks) float64 scores of two runs or more: finite, for what a diverged run is worth is not known here."""
+def run_scores(function: str, argument: str, values: ArrayLike, dimensions: tuple[int, ...] = (1, 2)) -> FloatArray:
+    """Scores as a float64 array (runs, tasks) of at least two runs; only the caller knows what a diverged run is worth.
+
+    `dimensions` holds the accepted numbers of dimensions: 1 for (runs,), 2 for (runs, tasks).
+    """
     scores = real_array(function, argument, values)
     shapes = " or ".join("(runs,)" if number == 1 else "(runs, tasks)" for number in dimensions)
     fits = scores.ndim in dimensions and scores.shape[0] >= 2 and scores.size > 0
@@ -45,7 +59,7 @@ def run_scores(function, argument, values, dimensions=(1, 2)):
     return scores.reshape(len(scores), -1)
 
 
-def tail(function, confidence):
-    """The probability that a two-sided interval leaves out on either side."""
-    confidence = check_range(function, "confidence", confidence, np.nextafter(0, 1), 1.0, "be above 0 and below 1")
+def tail(function: str, confidence: Scalar) -> float:
+    """The probability left out on each side of a two-sided interval."""
+    confidence = check_fraction(function, confidence=confidence)
     return (1.0 - float(confidence)) / 2.0

@@ -1,0 +1,138 @@
+"""Times to a target: values by hand."""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxmlp import statistics
+from tests.statistics.cases import INF, NAN
+
+
+def test_time_to_target():
+    history = [[0.5, 0.8, 0.9, 0.7], [0.6, 0.7, NAN, NAN], [0.8, 0.1, 0.9, 0.9], [0.1, 0.2, 0.3, 0.81]]
+    assert statistics.time_to_target(history, 0.8).tolist() == [2.0, INF, 1.0, 4.0]
+    assert statistics.time_to_target(history, 0.15, mode="min").tolist() == [INF, INF, 2.0, 1.0]
+    assert statistics.time_to_target(history, 0.1, mode="min").tolist() == [INF, INF, 2.0, 1.0]
+    assert statistics.time_to_target(jnp.asarray(history), jnp.float32(0.9)).tolist() == [3.0, INF, 3.0, INF]
+
+
+TIMES = np.array([64.0, 1.0, 512.0, 4.0, 2.0, 128.0, 8.0, 16.0, 256.0, 32.0])
+
+
+# Ten runs: X_2 and X_9 cover by 1 - 22 / 1024, X_3 and X_8 by 1 - 112 / 1024.
+SHARE = (0.05 - 22 / 1024) / (90 / 1024)
+
+
+WEIGHT = 8 * SHARE / (2 + 6 * SHARE)
+
+
+def test_median_time_by_hand():
+    interval = statistics.median_time(TIMES, 1000)
+    assert interval == pytest.approx((16.0, 2 + WEIGHT * 2, 256 - WEIGHT * 128))
+    assert statistics.median_time([3.0, 1.0, 2.0], 9) == (2.0, 0.0, INF)
+
+
+def test_median_time_of_runs_cut_off():
+    # Four are beyond 50, wherever: the upper end is not known.
+    for late in (TIMES, np.where(TIMES > 50, INF, TIMES)):
+        assert statistics.median_time(late, 50) == pytest.approx((16.0, 2 + WEIGHT * 2, INF))
+    assert statistics.median_time(TIMES, 15) == pytest.approx((INF, 2 + WEIGHT * 2, INF))
+    assert statistics.median_time(TIMES, 16).estimate == 16.0
+    assert statistics.median_time(TIMES, 3) == pytest.approx((INF, 2 + WEIGHT, INF))
+    assert statistics.median_time(np.full(10, INF), 7) == (INF, 7.0, INF)
+
+
+def test_median_time_needs_six_runs_for_an_interval():
+    assert statistics.median_time(TIMES[:5], 999)[1:] == (0.0, INF)
+    assert statistics.median_time(TIMES[:6], 999).high < INF
+    assert statistics.median_time(TIMES[:5], 999, confidence=0.9).high < INF
+
+
+OWN = ([1.0, 3.0, INF, 5.0, 6.0, INF, 8.0, 9.0], [20.0, 20.0, 2.0, 20.0, 20.0, 4.0, 20.0, 20.0])
+
+
+def test_median_time_with_limits_of_their_own():
+    # S: 7/8 at 1, 7/10 more... each step times 1 - 1 / (runs still watched): 8, 6, 4, 3, 2, 1
+    survival = np.cumprod([7 / 8, 5 / 6, 3 / 4, 2 / 3, 1 / 2])
+    greenwood = np.cumsum([1 / (8 * 7), 1 / (6 * 5), 1 / (4 * 3), 1 / (3 * 2), 1 / (2 * 1)])
+    spread = np.exp(stats.norm.ppf(0.9) * np.sqrt(greenwood) / np.abs(np.log(survival)))
+    at = np.array([1.0, 3.0, 5.0, 6.0, 8.0])
+    wanted = [at[np.argmax(curve <= 0.5)] for curve in (survival, survival**spread, survival ** (1 / spread))]
+    assert wanted == [6.0, 3.0, 8.0]
+    assert statistics.median_time(*OWN, confidence=0.8) == tuple(wanted)
+    assert statistics.median_time(*OWN).high == INF
+
+
+def test_median_time_with_limits_of_their_own_at_the_edges():
+    assert statistics.median_time([INF, INF, 5.0, INF], [9, 9, 2, 8]) == (INF, 9.0, INF)
+    assert statistics.median_time([1.0, 1.0, 1.0], [1, 2, 3]) == (1.0, 1.0, INF)
+    # Reached at the very limit; and by just half of the runs.
+    assert statistics.median_time([3.0, 5.0, 9.0], [3.0, 5.0, 6.0]).estimate == 5.0
+    for runs in range(4, 40, 2):
+        limits = np.full(runs, 99.0)
+        limits[-1] = 98.0
+        assert statistics.median_time(np.arange(1.0, runs + 1), limits).estimate == runs / 2
+    # A run cut off before anyone arrived: no band yet, and no bound from there.
+    assert statistics.median_time([INF, 5.0, 5.0, 6.0, 7.0], [1, 9, 9, 9, 9]).low == 5.0
+
+
+WRONG = [
+    (
+        lambda: statistics.time_to_target([0.5, 0.6], 0.5),
+        ValueError,
+        "time_to_target: history must be of shape (runs, epochs), not empty, got (2,)",
+    ),
+    (
+        lambda: statistics.time_to_target(np.ones((2, 0)), 0.5),
+        ValueError,
+        "time_to_target: history must be of shape (runs, epochs), not empty, got (2, 0)",
+    ),
+    (lambda: statistics.time_to_target([[0.5]], NAN), ValueError, "time_to_target: target must be finite, got nan"),
+    (
+        lambda: statistics.time_to_target([[0.5]], [0.5]),
+        TypeError,
+        "time_to_target: target must be a number, got [0.5]",
+    ),
+    (
+        lambda: statistics.time_to_target([[0.5]], 0.5, mode="up"),
+        ValueError,
+        "time_to_target: mode must be one of max, min, got 'up'",
+    ),
+    (
+        lambda: statistics.median_time([1.0], 3),
+        ValueError,
+        "median_time: times must be of shape (runs,), two or more, got (1,)",
+    ),
+    (
+        lambda: statistics.median_time([[1.0, 2.0]], 3),
+        ValueError,
+        "median_time: times must be of shape (runs,), two or more, got (1, 2)",
+    ),
+    (lambda: statistics.median_time([1.0, NAN], 3), ValueError, "median_time: times must be above 0, got [nan]"),
+    (lambda: statistics.median_time([1.0, 0.0], 3), ValueError, "median_time: times must be above 0, got [0.0]"),
+    (
+        lambda: statistics.median_time([1.0, 2.0], INF),
+        ValueError,
+        "median_time: limit must be above 0 and finite, got [inf]",
+    ),
+    (
+        lambda: statistics.median_time([1.0, 2.0], [3, 0]),
+        ValueError,
+        "median_time: limit must be above 0 and finite, got [0.0]",
+    ),
+    (
+        lambda: statistics.median_time([1.0, 2.0], [3, 3, 3]),
+        ValueError,
+        "median_time: limit must be a number or of shape (2,), got (3,)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), WRONG, ids=itertools.count())
+def test_errors_say_function_argument_rule_and_value(call, error, message):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == message
