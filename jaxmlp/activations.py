@@ -1,10 +1,12 @@
-"""Activation functions: elementwise, any shape in, the same shape out."""
+"""Activation functions: elementwise, with an output of the shape of the input."""
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from jaxmlp.checks import check_choice, require
+from jaxmlp.leaves import as_partial
+from jaxmlp.types import Activation, Array, ArrayLike, Scalar
 
 __all__ = [
     "activation_function",
@@ -21,99 +23,220 @@ __all__ = [
 ]
 
 
-def linear(x):
-    """The identity, `x`: with it alone a network of any depth is one matrix.
+def linear(x: ArrayLike) -> Array:
+    """The identity, `x`.
 
-    >>> float(linear(jax.numpy.float32(-1.5)))
-    -1.5
+    A network of any depth with this activation is one affine map.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      x.
+
+    Example:
+      >>> float(linear(jnp.float32(-1.5)))
+      -1.5
     """
-    return x
+    return jnp.asarray(x)
 
 
-def step(x):
-    """1 where x > 0, else 0 (Rosenblatt 1958); its gradient is 0 everywhere, so it does not train by backpropagation.
+def step(x: ArrayLike) -> Array:
+    """1 if x > 0, else 0.
 
-    >>> step(jax.numpy.array([-1.0, 0.0, 2.0])).tolist()
-    [0.0, 0.0, 1.0]
+    Its gradient is 0 everywhere, so backpropagation cannot train it: use it with the perceptron criterion, or to see
+    why smooth activations are needed.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape and dtype of x.
+
+    Example:
+      >>> step(jnp.array([-1.0, 0.0, 2.0])).tolist()
+      [0.0, 0.0, 1.0]
+
+    References:
+      Rosenblatt 1958, *The Perceptron*, https://doi.org/10.1037/h0042519.
     """
-    return (x > 0).astype(jnp.result_type(x))
+    return jnp.asarray(x > 0, jnp.result_type(x))
 
 
-def sigmoid(x):
-    """1 / (1 + exp(-x)), in (0, 1); its gradient is at most 1/4, hence vanishing gradients in deep networks.
+def sigmoid(x: ArrayLike) -> Array:
+    """1 / (1 + exp(-x)), in (0, 1).
 
-    >>> float(sigmoid(jax.numpy.float32(0.0)))
-    0.5
+    Use it to turn a logit into a probability. Its gradient is at most 1/4, which makes gradients vanish in deep
+    networks.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> float(sigmoid(jnp.float32(0.0)))
+      0.5
+
+    References:
+      Rumelhart, Hinton & Williams 1986, *Learning representations by back-propagating errors*,
+      https://doi.org/10.1038/323533a0.
     """
     return jax.nn.sigmoid(x)
 
 
-def tanh(x):
+def tanh(x: ArrayLike) -> Array:
     """The hyperbolic tangent, in (-1, 1).
 
-    >>> float(tanh(jax.numpy.float32(0.0)))
-    0.0
+    Prefer it to `sigmoid` in hidden layers: its outputs are centered at 0 and its gradient there is 1.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> float(tanh(jnp.float32(0.0)))
+      0.0
+
+    References:
+      LeCun et al. 1998, *Efficient BackProp*, https://doi.org/10.1007/3-540-49430-8_2.
     """
     return jnp.tanh(x)
 
 
-def relu(x):
-    """max(x, 0), with gradient 0 at 0 (Nair & Hinton 2010).
+def relu(x: ArrayLike) -> Array:
+    """max(x, 0), with gradient 0 at 0.
 
-    >>> relu(jax.numpy.array([-1.0, 2.0])).tolist()
-    [0.0, 2.0]
+    The default of `apply`. Its gradient does not shrink for positive inputs, but a unit whose inputs are all negative
+    receives no gradient.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> relu(jnp.array([-1.0, 2.0])).tolist()
+      [0.0, 2.0]
+
+    References:
+      Glorot, Bordes & Bengio 2011, https://proceedings.mlr.press/v15/glorot11a.html.
     """
     return jax.nn.relu(x)
 
 
-def leaky_relu(x, slope=0.01):
-    """`x` where x >= 0, else slope * x (Maas et al. 2013).
+def leaky_relu(x: ArrayLike, slope: Scalar = 0.01) -> Array:
+    """`x` if x >= 0, else slope * x.
+
+    Use it if units of a ReLU network die. Another slope in a network: `bind(leaky_relu, slope=0.2)` of
+    `jaxmlp.leaves`, or `jax.tree_util.Partial(leaky_relu, slope=0.2)`; the slope is then a leaf, and a new value does
+    not trigger recompilation.
 
     Args:
       x: any shape.
-      slope: the gradient left of zero; a number, which may be traced. To use another slope in a network give
-        `jax.tree_util.Partial(leaky_relu, slope=0.2)`: the slope is then a leaf, and a new one compiles nothing.
+      slope: the gradient for negative inputs; may be traced.
 
-    >>> leaky_relu(jax.numpy.array([-1.0, 2.0]), slope=0.25).tolist()
-    [-0.25, 2.0]
+    Returns:
+      An array of the shape and dtype of x.
+
+    Example:
+      >>> leaky_relu(jnp.array([-1.0, 2.0]), slope=0.25).tolist()
+      [-0.25, 2.0]
+
+    References:
+      Maas, Hannun & Ng 2013, *Rectifier Nonlinearities Improve Neural Network Acoustic Models*.
     """
     return jnp.where(x >= 0, x, jnp.asarray(slope, jnp.result_type(x)) * x)
 
 
-def elu(x, alpha=1.0):
-    """`x` where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+def elu(x: ArrayLike, alpha: Scalar = 1.0) -> Array:
+    """`x` if x > 0, else alpha * (exp(x) - 1).
 
-    >>> elu(jax.numpy.array([-1000.0, 2.0]), alpha=0.5).tolist()
-    [-0.5, 2.0]
+    Smoother than ReLU, with a mean output closer to 0.
+
+    Args:
+      x: any shape.
+      alpha: minus the limit for large negative inputs; may be traced.
+
+    Returns:
+      An array of the shape and dtype of x.
+
+    Example:
+      >>> elu(jnp.array([-1000.0, 2.0]), alpha=0.5).tolist()
+      [-0.5, 2.0]
+
+    References:
+      Clevert, Unterthiner & Hochreiter 2016, https://arxiv.org/abs/1511.07289.
     """
-    # The inner `where` keeps exp from overflowing on the side that is not taken, where it would make the gradient NaN.
+    # The inner `where` keeps exp from overflowing for positive inputs, which would make their gradient NaN.
     negative = jnp.expm1(jnp.where(x > 0, jnp.zeros_like(x), x))
     return jnp.where(x > 0, x, jnp.asarray(alpha, jnp.result_type(x)) * negative)
 
 
-def gelu(x):
-    """`x` * P(X <= x) for a standard normal X, exactly, by erf (Hendrycks & Gimpel 2016).
+def gelu(x: ArrayLike) -> Array:
+    """`x` * P(X <= x) for a standard normal X, computed exactly with erf.
 
-    >>> round(float(gelu(jax.numpy.float32(1.0))), 4)
-    0.8413
+    The usual choice in transformers.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> round(float(gelu(jnp.float32(1.0))), 4)
+      0.8413
+
+    References:
+      Hendrycks & Gimpel 2016, https://arxiv.org/abs/1606.08415. `jax.nn.gelu` approximates by tanh unless told not to.
     """
     return jax.nn.gelu(x, approximate=False)
 
 
-def silu(x):
-    """`x` * sigmoid(x), also called swish (Elfwing et al. 2018).
+def silu(x: ArrayLike) -> Array:
+    """`x` * sigmoid(x), also called swish.
 
-    >>> round(float(silu(jax.numpy.float32(1.0))), 4)
-    0.7311
+    A smooth alternative to ReLU that passes small negative values.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> round(float(silu(jnp.float32(1.0))), 4)
+      0.7311
+
+    References:
+      Elfwing, Uchibe & Doya 2018, https://arxiv.org/abs/1702.03118; swish: Ramachandran, Zoph & Le 2017,
+      https://arxiv.org/abs/1710.05941.
     """
     return jax.nn.silu(x)
 
 
-def softplus(x):
-    """log(1 + exp(x)), a smooth ReLU (Dugas et al. 2001).
+def softplus(x: ArrayLike) -> Array:
+    """log(1 + exp(x)), a smooth ReLU.
 
-    >>> round(float(softplus(jax.numpy.float32(0.0))), 4)
-    0.6931
+    Use it for an output that must be positive, such as a variance.
+
+    Args:
+      x: any shape.
+
+    Returns:
+      An array of the shape of x.
+
+    Example:
+      >>> round(float(softplus(jnp.float32(0.0))), 4)
+      0.6931
+
+    References:
+      Dugas et al. 2001, *Incorporating Second-Order Functional Knowledge for Better Option Pricing*.
     """
     return jax.nn.softplus(x)
 
@@ -121,21 +244,26 @@ def softplus(x):
 _BY_NAME = {f.__name__: f for f in (linear, step, sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus)}
 
 
-def activation_function(activation, function="activation_function"):
-    """The activation of a name, or the given function itself, as a pytree that equal activations compare equal in.
+def activation_function(activation: str | Activation, function: str = "activation_function") -> Partial:
+    """The activation of that name, or the given function, as a pytree.
 
     Args:
       activation: one of the names of this module, or a function of one array.
-      function: the caller's name, for its error.
+      function: the function that the user called, for errors.
 
     Returns:
-      A `jax.tree_util.Partial`: it has no leaves unless the given function carries numbers of its own.
+      A `jax.tree_util.Partial`; equal activations have equal tree structures. Its leaves are the numbers that the given
+      function carries, if any.
 
-    >>> jax.tree.structure(activation_function("relu")) == jax.tree.structure(activation_function(relu))
-    True
+    Raises:
+      ValueError: for an unknown name.
+      TypeError: for anything but a name or a function.
+
+    Example:
+      >>> jax.tree.structure(activation_function("relu")) == jax.tree.structure(activation_function(relu))
+      True
     """
     if isinstance(activation, str):
-        check_choice(function, "activation", activation, _BY_NAME)
-        activation = _BY_NAME[activation]
+        activation = _BY_NAME[check_choice(function, tuple(_BY_NAME), activation=activation)]
     require(callable(activation), function, "activation", "be a name or a function", activation, TypeError)
-    return activation if isinstance(activation, Partial) else Partial(activation)
+    return as_partial(activation)

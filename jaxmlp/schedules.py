@@ -1,13 +1,18 @@
-"""Learning-rate schedules, `count -> value`, with optax's names; every number in them may be traced.
+"""Learning-rate schedules, `count -> value`, with the names of optax; every number in them may be traced.
 
-`count` is the number of steps done before, so the first step is 0. A schedule is a `jax.tree_util.Partial`: its numbers
-are leaves, so another peak or length compiles nothing, and a batch of schedules is `jax.vmap` over its maker.
+`count` is the number of steps done before, so the first step has count 0. A schedule is a pytree whose leaves are its
+numbers: another peak or length does not trigger recompilation, and `jax.vmap` over its constructor is a batch of
+schedules.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
 from jaxmlp.checks import check_non_negative, check_positive, check_rate, is_concrete, require
+from jaxmlp.leaves import Static, bind
+from jaxmlp.types import Array, Scalar, Schedule
 
 __all__ = [
     "constant_schedule",
@@ -19,174 +24,253 @@ __all__ = [
 ]
 
 
-def constant_schedule(value):
+def constant_schedule(value: Scalar) -> Schedule:
     """The same value at every step.
 
     Args:
       value: at least 0.
 
-    >>> float(constant_schedule(0.1)(1000))
-    0.1
+    Returns:
+      A schedule `count -> value`.
+
+    Raises:
+      ValueError: for a concrete value out of range.
+
+    Example:
+      >>> constant_schedule(0.1)(1000)
+      0.1
     """
-    value = check_non_negative("constant_schedule", "value", value)
-    return Partial(_constant, value)
+    return bind(_constant, value=check_non_negative("constant_schedule", value=value))
 
 
-def _constant(value, count):
+def _constant(count, *, value):
     return value
 
 
-def step_schedule(init_value, step_size, factor=0.1):
-    """The value is multiplied by `factor` after every `step_size` steps: init_value * factor^floor(count / step_size).
+def step_schedule(init_value: Scalar, step_size: Scalar, factor: Scalar = 0.1) -> Schedule:
+    """Multiplies the value by `factor` after every `step_size` steps.
+
+        value = init_value * factor^floor(count / step_size)
+
+    The classic choice for image classifiers: divide the learning rate by 10 two or three times during training.
 
     Args:
-      init_value: at least 0.
+      init_value: the first value, at least 0.
       step_size: in steps, above 0.
       factor: at least 0.
 
-    >>> [round(float(step_schedule(1.0, 10, 0.5)(count)), 3) for count in (0, 9, 10, 25)]
-    [1.0, 1.0, 0.5, 0.25]
+    Returns:
+      A schedule `count -> value`.
+
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> schedule = step_schedule(1.0, 10, 0.5)
+      >>> [float(schedule(count)) for count in (0, 9, 10, 25)]
+      [1.0, 1.0, 0.5, 0.25]
+
+    References:
+      He et al. 2016, *Deep Residual Learning for Image Recognition*, https://arxiv.org/abs/1512.03385, divides its
+      rate by 10 on plateaus. As `StepLR` of PyTorch; `exponential_decay` with `staircase` gives the same values.
     """
-    init_value = check_non_negative("step_schedule", "init_value", init_value)
-    step_size = check_positive("step_schedule", "step_size", step_size)
-    factor = check_non_negative("step_schedule", "factor", factor)
-    return Partial(_step, init_value, step_size, factor)
+    numbers = _checked(check_non_negative, "step_schedule", init_value=init_value, factor=factor)
+    return bind(_step, **numbers, step_size=check_positive("step_schedule", step_size=step_size))
 
 
-def _step(init_value, step_size, factor, count):
+def _step(count, *, init_value, step_size, factor):
     return init_value * jnp.power(factor, jnp.floor(_real(count) / _real(step_size)))
 
 
-def exponential_decay(init_value, transition_steps, decay_rate, transition_begin=0, staircase=False, end_value=None):
-    """init_value * decay_rate^(count / transition_steps), from step `transition_begin` on.
+def exponential_decay(
+    init_value: Scalar,
+    transition_steps: Scalar,
+    decay_rate: Scalar,
+    transition_begin: Scalar = 0,
+    staircase: bool = False,
+    end_value: Scalar | None = None,
+) -> Schedule:
+    """Multiplies the value by `decay_rate` over every `transition_steps` steps, smoothly or in steps.
+
+        value = init_value * decay_rate^(max(count - transition_begin, 0) / transition_steps)
+
+    Use it to halve a rate at regular intervals, or with a rate above 1 to search for the largest stable learning rate.
 
     Args:
-      init_value: at least 0.
+      init_value: the first value, at least 0.
       transition_steps: in steps, above 0.
-      decay_rate: above 0; below 1 it decays, above 1 it grows.
-      transition_begin: in steps, at least 0.
-      staircase: a flag: only whole transitions count.
-      end_value: where it stops, a lower bound for a decay and an upper one for a growth; None: nowhere.
+      decay_rate: above 0; the value decays for a rate below 1 and grows for a rate above 1.
+      transition_begin: in steps, at least 0; the value is constant before.
+      staircase: round the exponent down to a whole number.
+      end_value: the lower bound of a decay and the upper bound of a growth; None for no bound.
 
-    >>> round(float(exponential_decay(1.0, 10, 0.5)(20)), 3)
-    0.25
+    Returns:
+      A schedule `count -> value`.
+
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> schedule = exponential_decay(1.0, 10, 0.5)
+      >>> [round(float(schedule(count)), 3) for count in (0, 5, 10, 20)]
+      [1.0, 0.707, 0.5, 0.25]
+
+    References:
+      The `exponential_decay` of optax, https://optax.readthedocs.io/, with the same arguments.
     """
-    init_value = check_non_negative("exponential_decay", "init_value", init_value)
-    transition_steps = check_positive("exponential_decay", "transition_steps", transition_steps)
-    decay_rate = check_positive("exponential_decay", "decay_rate", decay_rate)
-    transition_begin = check_non_negative("exponential_decay", "transition_begin", transition_begin)
-    if end_value is not None:
-        end_value = check_non_negative("exponential_decay", "end_value", end_value)
-    form = Partial(_staircase if staircase else _smooth)
-    return Partial(_exponential, form, init_value, transition_steps, decay_rate, transition_begin, end_value)
+    function = "exponential_decay"
+    numbers = _checked(check_non_negative, function, init_value=init_value, transition_begin=transition_begin)
+    rates = _checked(check_positive, function, transition_steps=transition_steps, decay_rate=decay_rate)
+    end_value = None if end_value is None else check_non_negative(function, end_value=end_value)
+    return bind(_exponential, **numbers, **rates, end_value=end_value, staircase=Static(bool(staircase)))
 
 
-def _staircase(transitions):
-    return jnp.floor(transitions)
-
-
-def _smooth(transitions):
-    return transitions
-
-
-def _exponential(form, init_value, transition_steps, decay_rate, transition_begin, end_value, count):
+def _exponential(count, *, init_value, transition_steps, decay_rate, transition_begin, staircase, end_value):
     transitions = jnp.maximum(_real(count) - _real(transition_begin), 0.0) / _real(transition_steps)
-    value = init_value * jnp.power(decay_rate, form(transitions))
+    value = init_value * jnp.power(decay_rate, jnp.floor(transitions) if staircase else transitions)
     if end_value is None:
         return value
     return jnp.where(decay_rate < 1.0, jnp.maximum(value, end_value), jnp.minimum(value, end_value))
 
 
-def cosine_decay_schedule(init_value, decay_steps, alpha=0.0, exponent=1.0):
-    """Half a cosine from init_value down to alpha * init_value over decay_steps, constant after.
+def cosine_decay_schedule(
+    init_value: Scalar, decay_steps: Scalar, alpha: Scalar = 0.0, exponent: Scalar = 1.0
+) -> Schedule:
+    """Half a cosine from init_value down to alpha * init_value over decay_steps, constant afterwards.
 
-        init_value * ((1 - alpha) * (0.5 * (1 + cos(pi * count / decay_steps)))^exponent + alpha)
+        value = init_value * ((1 - alpha) * (0.5 * (1 + cos(pi * count / decay_steps)))^exponent + alpha)
+
+    A good default if the number of steps is known: there is no other number to tune.
 
     Args:
-      init_value: at least 0.
+      init_value: the first value, at least 0.
       decay_steps: in steps, above 0.
-      alpha: the end as a fraction of the start, at least 0.
+      alpha: the last value as a fraction of the first, at least 0.
       exponent: above 0.
 
-    >>> round(float(cosine_decay_schedule(1.0, 100)(50)), 3)
-    0.5
+    Returns:
+      A schedule `count -> value`.
 
-    Source: Loshchilov & Hutter 2017.
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> schedule = cosine_decay_schedule(1.0, 100)
+      >>> [round(float(schedule(count)), 3) for count in (0, 25, 50, 100)]
+      [1.0, 0.854, 0.5, 0.0]
+
+    References:
+      Loshchilov & Hutter 2017, *SGDR*, https://arxiv.org/abs/1608.03983, without its restarts, as in optax.
     """
-    init_value = check_non_negative("cosine_decay_schedule", "init_value", init_value)
-    decay_steps = check_positive("cosine_decay_schedule", "decay_steps", decay_steps)
-    alpha = check_non_negative("cosine_decay_schedule", "alpha", alpha)
-    exponent = check_positive("cosine_decay_schedule", "exponent", exponent)
-    return Partial(_cosine, init_value, decay_steps, alpha, exponent)
+    function = "cosine_decay_schedule"
+    values = _checked(check_non_negative, function, init_value=init_value, alpha=alpha)
+    return bind(_cosine, **values, **_checked(check_positive, function, decay_steps=decay_steps, exponent=exponent))
 
 
-def _cosine(init_value, decay_steps, alpha, exponent, count):
+def _cosine(count, *, init_value, decay_steps, alpha, exponent):
     half_cosine = _fall(_real(count) / _real(decay_steps)) ** exponent
     return init_value * ((1 - alpha) * half_cosine + alpha)
 
 
-def warmup_cosine_decay_schedule(init_value, peak_value, warmup_steps, decay_steps, end_value=0.0, exponent=1.0):
+def warmup_cosine_decay_schedule(
+    init_value: Scalar,
+    peak_value: Scalar,
+    warmup_steps: Scalar,
+    decay_steps: Scalar,
+    end_value: Scalar = 0.0,
+    exponent: Scalar = 1.0,
+) -> Schedule:
     """A straight line up to peak_value, then half a cosine down to end_value.
 
+    The warm-up lets adaptive optimizers gather their averages before they take large steps.
+
     Args:
-      init_value: where it starts, at least 0.
-      peak_value: reached after warmup_steps, above 0.
+      init_value: the first value, at least 0.
+      peak_value: the value after warmup_steps, above 0.
       warmup_steps: in steps, at least 0.
-      decay_steps: in steps, above warmup_steps: the whole length, the warm-up included.
-      end_value: at least 0.
+      decay_steps: the length of the whole schedule in steps, warm-up included; above warmup_steps.
+      end_value: the last value, at least 0.
       exponent: of the cosine, above 0.
 
-    >>> schedule = warmup_cosine_decay_schedule(0.0, 1.0, 10, 110)
-    >>> [round(float(schedule(count)), 3) for count in (0, 5, 10, 60, 110)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
+    Returns:
+      A schedule `count -> value`.
+
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> schedule = warmup_cosine_decay_schedule(0.0, 1.0, 10, 110)
+      >>> [round(float(schedule(count)), 3) for count in (0, 5, 10, 60, 110)]
+      [0.0, 0.5, 1.0, 0.5, 0.0]
+
+    References:
+      The warm-up: Goyal et al. 2017, https://arxiv.org/abs/1706.02677. The cosine: Loshchilov & Hutter 2017,
+      https://arxiv.org/abs/1608.03983. Together as in optax.
     """
     function = "warmup_cosine_decay_schedule"
-    init_value = check_non_negative(function, "init_value", init_value)
-    peak_value = check_positive(function, "peak_value", peak_value)
-    warmup_steps = check_non_negative(function, "warmup_steps", warmup_steps)
-    decay_steps = check_positive(function, "decay_steps", decay_steps)
+    starts = {"init_value": init_value, "warmup_steps": warmup_steps, "end_value": end_value}
+    peaks = {"peak_value": peak_value, "decay_steps": decay_steps, "exponent": exponent}
+    numbers = _checked(check_non_negative, function, **starts) | _checked(check_positive, function, **peaks)
     if is_concrete(warmup_steps) and is_concrete(decay_steps):
-        longer = float(decay_steps) > float(warmup_steps)
-        require(longer, function, "decay_steps", f"be above warmup_steps = {float(warmup_steps)}", float(decay_steps))
-    end_value = check_non_negative(function, "end_value", end_value)
-    exponent = check_positive(function, "exponent", exponent)
-    return Partial(_warmup_cosine, init_value, peak_value, warmup_steps, decay_steps, end_value, exponent)
+        warmup, length = float(warmup_steps), float(decay_steps)
+        require(length > warmup, function, "decay_steps", f"be above warmup_steps = {warmup}", length)
+    return bind(_warmup_cosine, **numbers)
 
 
-def _warmup_cosine(init_value, peak_value, warmup_steps, decay_steps, end_value, exponent, count):
+def _warmup_cosine(count, *, init_value, peak_value, warmup_steps, decay_steps, end_value, exponent):
     count, warmup = _real(count), _real(warmup_steps)
-    # A warm-up of no steps never takes the line, whose division by one is there for it alone.
+    # Without a warm-up the line is never taken; the maximum only keeps its division finite.
     line = init_value + (peak_value - init_value) * count / jnp.maximum(warmup, 1.0)
-    curve = _cosine(peak_value, _real(decay_steps) - warmup, end_value / peak_value, exponent, count - warmup)
+    curve = _cosine(
+        count - warmup,
+        init_value=peak_value,
+        decay_steps=_real(decay_steps) - warmup,
+        alpha=end_value / peak_value,
+        exponent=exponent,
+    )
     return jnp.where(count < warmup, line, curve)
 
 
-def cosine_onecycle_schedule(transition_steps, peak_value, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
-    """One cycle: half a cosine from peak / div_factor up to the peak, and another down to peak / (div * final_div).
+def cosine_onecycle_schedule(
+    transition_steps: Scalar,
+    peak_value: Scalar,
+    pct_start: Scalar = 0.3,
+    div_factor: Scalar = 25.0,
+    final_div_factor: Scalar = 1e4,
+) -> Schedule:
+    """One cycle: half a cosine from peak_value / div_factor up to the peak, another one down to nearly 0.
+
+    The last value is peak_value / (div_factor * final_div_factor). Use it for short trainings with a large peak.
 
     Args:
-      transition_steps: in steps, above 0: the whole length.
-      peak_value: above 0.
-      pct_start: the fraction of the length that the rise takes, from 0 to below 1.
-      div_factor: peak over start, above 0.
-      final_div_factor: start over end, above 0.
+      transition_steps: the length of the whole schedule in steps, above 0.
+      peak_value: the largest value, above 0.
+      pct_start: the fraction of the steps before the peak, from 0 to below 1.
+      div_factor: the peak divided by the first value, above 0.
+      final_div_factor: the first value divided by the last, above 0.
 
-    >>> schedule = cosine_onecycle_schedule(100, 1.0)
-    >>> [round(float(schedule(count)), 3) for count in (0, 30, 100)]
-    [0.04, 1.0, 0.0]
+    Returns:
+      A schedule `count -> value`.
 
-    Source: Smith & Topin 2018. As in optax the peak falls on a whole step, floor(pct_start * transition_steps).
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> schedule = cosine_onecycle_schedule(100, 1.0)
+      >>> [round(float(schedule(count)), 3) for count in (0, 30, 100)]
+      [0.04, 1.0, 0.0]
+
+    References:
+      Smith & Topin 2018, *Super-Convergence*, https://arxiv.org/abs/1708.07120. As in optax, the peak falls on a whole
+      step, floor(pct_start * transition_steps).
     """
     function = "cosine_onecycle_schedule"
-    transition_steps = check_positive(function, "transition_steps", transition_steps)
-    peak_value = check_positive(function, "peak_value", peak_value)
-    pct_start = check_rate(function, "pct_start", pct_start)
-    div_factor = check_positive(function, "div_factor", div_factor)
-    final_div_factor = check_positive(function, "final_div_factor", final_div_factor)
-    return Partial(_onecycle, transition_steps, peak_value, pct_start, div_factor, final_div_factor)
+    peak = _checked(check_positive, function, transition_steps=transition_steps, peak_value=peak_value)
+    factors = _checked(check_positive, function, div_factor=div_factor, final_div_factor=final_div_factor)
+    return bind(_onecycle, **peak, **factors, pct_start=check_rate(function, pct_start=pct_start))
 
 
-def _onecycle(transition_steps, peak_value, pct_start, div_factor, final_div_factor, count):
+def _onecycle(count, *, transition_steps, peak_value, pct_start, div_factor, final_div_factor):
     count, length = _real(count), jnp.floor(_real(transition_steps))
     top = jnp.floor(_real(pct_start) * _real(transition_steps))
     start, end = peak_value / div_factor, peak_value / (div_factor * final_div_factor)
@@ -195,10 +279,16 @@ def _onecycle(transition_steps, peak_value, pct_start, div_factor, final_div_fac
     return jnp.where(count < top, rise, fall)
 
 
-def _fall(progress):
+def _checked(check: Callable[..., Any], function: str, **numbers: Scalar) -> dict[str, Any]:
+    """The numbers by name, each checked."""
+    return {name: check(function, **{name: number}) for name, number in numbers.items()}
+
+
+def _fall(progress: Array) -> Array:
     """Half a cosine: 1 at progress 0, 0 at progress 1, constant outside."""
     return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
 
 
-def _real(value):
+def _real(value: Any) -> Array:
+    """An array of JAX's default floating dtype."""
     return jnp.asarray(value, jnp.result_type(float))

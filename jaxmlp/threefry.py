@@ -1,22 +1,29 @@
-"""Threefry-2x32 written out in `jnp`, so that XLA fuses it into the layer that uses its bits.
+"""Threefry-2x32 written in `jnp`, so that XLA fuses it into the layer that uses its bits.
 
-`jax.random` runs the same rounds as an operation of its own, which on small networks costs more than the layer.
-Source: Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3".
+`jax.random` runs the same rounds as a separate operation, which costs more than the layer in small networks.
+
+References:
+  Salmon et al. 2011, *Parallel Random Numbers: As Easy as 1, 2, 3*, https://doi.org/10.1145/2063384.2063405.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.extend
 import jax.numpy as jnp
 
+from jaxmlp.types import Array, Key
+
+__all__ = ["fold_in", "fused", "is_fused", "key_words", "random_words", "split", "threefry2x32"]
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def threefry2x32(key_words, x0, x1):
-    """Twenty rounds on the counter (x0, x1); all arguments and results uint32, of shapes that broadcast."""
-    k0, k1 = key_words
+def threefry2x32(words: Sequence[Array], x0: Array, x1: Array) -> tuple[Array, Array]:
+    """Twenty rounds on the counter (x0, x1) with the two words of a key, all uint32, of shapes that broadcast."""
+    k0, k1 = words
     schedule = (k0, k1, k0 ^ k1 ^ jnp.uint32(_PARITY))
     x0, x1 = x0 + k0, x1 + k1
     for block in range(5):
@@ -28,18 +35,18 @@ def threefry2x32(key_words, x0, x1):
     return x0, x1
 
 
-def _rotate_left(x, distance):
+def _rotate_left(x: Array, distance: int) -> Array:
     return (x << jnp.uint32(distance)) | (x >> jnp.uint32(32 - distance))
 
 
-def key_words(key):
+def key_words(key: Key) -> tuple[Array, Array]:
     """The two uint32 words of a typed threefry key."""
     data = jax.random.key_data(key)
     return data[0], data[1]
 
 
-def fold_in(key, data):
-    """`jax.random.fold_in(key, data)` bit for bit, fused into what uses it instead of a kernel of its own.
+def fold_in(key: Key, data: Array | int) -> Key:
+    """Equals `jax.random.fold_in(key, data)` bit for bit, without a kernel of its own.
 
     Args:
       key: a typed threefry key of shape ().
@@ -48,20 +55,22 @@ def fold_in(key, data):
     Returns:
       A typed key of shape ().
 
-    >>> bool(fold_in(jax.random.key(1), 7) == jax.random.fold_in(jax.random.key(1), 7))
-    True
+    Example:
+      >>> bool(fold_in(jax.random.key(1), 7) == jax.random.fold_in(jax.random.key(1), 7))
+      True
     """
     words = threefry2x32(key_words(key), jnp.uint32(0), jnp.asarray(data, jnp.uint32))
     return jax.random.wrap_key_data(jnp.stack(words), impl=jax.random.key_impl(key))
 
 
-def random_words(key, shape):
-    """`jax.random.bits(key, shape)` bit for bit (partitionable threefry, fewer than 2**32 elements)."""
+def random_words(key: Key, shape: tuple[int, ...]) -> Array:
+    """Equals `jax.random.bits(key, shape)` bit for bit with partitionable threefry and fewer than 2**32 elements."""
     first, second = threefry2x32(key_words(key), jnp.uint32(0), _flat_index(shape))
     return first ^ second
 
 
-def _flat_index(shape):
+def _flat_index(shape: tuple[int, ...]) -> Array:
+    """The position of each element in row-major order, uint32."""
     index = jnp.zeros(shape, jnp.uint32)
     stride = 1
     for axis in reversed(range(len(shape))):
@@ -70,32 +79,33 @@ def _flat_index(shape):
     return index
 
 
-def is_fused(shape):
-    """Whether `random_words` are JAX's own words of this shape, as JAX is configured."""
+def is_fused(shape: tuple[int, ...]) -> bool:
+    """True if `random_words` equals the words of `jax.random` for this shape in JAX's current configuration."""
     partitionable = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
     return partitionable and math.prod(shape) < 2**32
 
 
-def fused(key):
-    """The same key for the functions of `jax.random`, which then draw the same numbers by `random_words`.
+def fused(key: Key) -> Key:
+    """The same key with `random_words` as its generator: `jax.random` draws the same numbers from it.
 
-    Their own rounds take XLA most of a second to compile for a network of two layers.
+    With JAX's own generator XLA needs most of a second to compile the initialization of a network of two layers.
 
     Args:
       key: a typed threefry key of shape ().
 
     Returns:
-      A typed key of shape (), of a kind that is not to be shown to users.
+      A typed key of shape (), for internal use only: users keep keys of JAX's own kind.
 
-    >>> key = jax.random.key(3)
-    >>> bool((jax.random.normal(fused(key), (5,)) == jax.random.normal(key, (5,))).all())
-    True
+    Example:
+      >>> key = jax.random.key(3)
+      >>> bool((jax.random.normal(fused(key), (5,)) == jax.random.normal(key, (5,))).all())
+      True
     """
     return jax.random.wrap_key_data(jax.random.key_data(key), impl=_FUSED)
 
 
-def split(key, count):
-    """`jax.random.split(key, count)` bit for bit: typed keys (count,)."""
+def split(key: Key, count: int) -> Key:
+    """Equals `jax.random.split(key, count)` bit for bit: typed keys (count,)."""
     return jax.random.wrap_key_data(jax.random.key_data(jax.random.split(fused(key), count)))
 
 
@@ -103,7 +113,7 @@ def _random_bits(words, width, shape):
     key = jax.random.wrap_key_data(words)
     if width != 32 or not is_fused(shape):
         return jax.random.bits(key, shape, f"uint{width}")
-    # A conditional is not fused into what uses the words, where their rounds would be compiled once for each use.
+    # XLA would compile the rounds once for each use of the words if it fused them; it does not fuse a conditional.
     return jax.lax.cond(words[0] == words[0], lambda: random_words(key, shape), lambda: jnp.zeros(shape, jnp.uint32))
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 Array: TypeAlias = jax.Array
-ArrayLike: TypeAlias = jax.Array | np.ndarray | np.generic | bool | int | float
+ArrayLike: TypeAlias = jax.Array | np.ndarray | np.bool_ | np.number | bool | int | float
 """What `jnp.asarray` takes: a JAX or NumPy array, or a number."""
 
 Key: TypeAlias = jax.Array

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import pickle
 import re
 
 import jax
@@ -283,3 +284,20 @@ def test_a_decay_that_ends_with_the_warm_up_is_refused(decay_steps):
     rule = f"be above warmup_steps = 3.0, got {float(decay_steps)}"
     with pytest.raises(ValueError, match=re.escape(f"warmup_cosine_decay_schedule: decay_steps must {rule}")):
         jaxmlp.warmup_cosine_decay_schedule(0.0, 1.0, 3, decay_steps)
+
+
+def test_two_schedules_share_a_program_unless_a_flag_differs():
+    smooth, other, stairs = (
+        jaxmlp.exponential_decay(init_value, 5, 0.5, staircase=staircase)
+        for init_value, staircase in [(0.3, False), (0.4, False), (0.3, True)]
+    )
+    assert jax.tree.structure(smooth) == jax.tree.structure(other)
+    assert jax.tree.structure(smooth) != jax.tree.structure(stairs)
+
+
+@EACH
+def test_a_schedule_survives_pickling(name, arguments):
+    schedule = ours(name, **arguments)
+    again = pickle.loads(pickle.dumps(schedule))
+    assert jax.tree.structure(again) == jax.tree.structure(schedule)
+    assert float(again(3)) == float(schedule(3))

@@ -1,4 +1,4 @@
-"""epoch_order: a permutation at every size, the same under every transformation, and without a trace of structure."""
+"""epoch_order: a permutation at every size, the same under every transformation, without statistical structure."""
 
 import functools
 import math
@@ -220,7 +220,7 @@ def test_wrong_sizes_are_refused(size):
 
 
 def test_sizes_beyond_int32_are_refused():
-    text = "epoch_order: size must be at most 2**31, for int32 holds no more, got 2147483649"
+    text = "epoch_order: size must be at most 2**31, the largest count for int32 indices, got 2147483649"
     with pytest.raises(ValueError, match=re.escape(text)):
         epoch_order(jax.random.key(0), 2**31 + 1)
     shape = jax.eval_shape(lambda key: epoch_order(key, 2**31), jax.random.key(0))

@@ -1,4 +1,4 @@
-"""dropout: jax.random.bernoulli bit for bit, under every transformation, and the same mask in both passes."""
+"""dropout and its masks: jax.random.bernoulli bit for bit, under every transformation, and the same mask in both passes."""
 
 import re
 
@@ -218,8 +218,8 @@ def test_refusals(key, inputs, rate, error, text):
         dropout(key, inputs, rate)
 
 
-def test_the_mask_refuses_the_same():
-    with pytest.raises(ValueError, match=r"^dropout: rate must be at least 0 and below 1, got 1.0$"):
+def test_the_mask_refuses_the_same_by_its_own_name():
+    with pytest.raises(ValueError, match=r"^dropout_mask: rate must be at least 0 and below 1, got 1.0$"):
         dropout_mask(KEY, 1.0, (3,))
-    with pytest.raises(TypeError, match=r"^dropout: key must be a typed key"):
+    with pytest.raises(TypeError, match=r"^dropout_mask: key must be a typed key"):
         dropout_mask(0, 0.5, (3,))
