@@ -112,7 +112,7 @@ def location(scores: FloatArray) -> Location:
     third = np.sum(np.mean(deviations**3, axis=0)) / runs**2
     skewness = third / (total * (runs - 1) / runs) ** 1.5
     freedom = total**2 / np.sum(variances**2) * (runs - 1)
-    return Location(estimate, float(np.sqrt(total) / tasks), float(skewness), float(freedom))
+    return Location(estimate, np.sqrt(total) / tasks, skewness, freedom)
 
 
 def iqm(scores: ArrayLike, *, confidence: Scalar = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
@@ -179,7 +179,7 @@ def _studentized(stats, scores, estimate, outside, resamples, seed):
 def _trimmed(stats, scores):
     """The interquartile means of scores (..., runs, tasks), and their standard errors."""
     *_, runs, tasks = scores.shape
-    pooled = np.sort(scores.reshape(*scores.shape[:-2], runs * tasks), axis=-1)
+    pooled = np.sort(scores.reshape(*scores.shape[:-2], runs * tasks))
     cut = _cut(runs * tasks)
     low, high = pooled[..., cut, None, None], pooled[..., runs * tasks - cut - 1, None, None]
     winsorized = np.clip(scores, low, high)

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import optimize, stats
@@ -78,6 +77,13 @@ def test_identical_runs_leave_the_interval_undefined():
     assert statistics.mean([0.9] * 5)[1:] == pytest.approx((NAN, NAN), nan_ok=True)
 
 
+def test_identical_runs_in_every_task_leave_the_interval_undefined():
+    scores = np.tile([0.1, 0.7, 0.3], (7, 1))
+    assert scores.var(axis=0)[0] > 0  # by rounding
+    for function in (statistics.mean, statistics.iqm):
+        assert np.isnan(function(scores)[1:]).all()
+
+
 def test_a_task_of_identical_runs_adds_no_error():
     scores = np.column_stack([np.full(11, 0.1), RUNS])
     alone = statistics.mean(RUNS)
@@ -131,6 +137,22 @@ def test_iqm_interval_is_a_studentized_bootstrap_within_tasks(shape):
     assert interval == pytest.approx((estimate, estimate - high * error, estimate - low * error), rel=1e-9)
 
 
+def test_iqm_of_few_scores_keeps_one_degree_of_freedom():
+    # Two runs of four tasks: eight scores, less four trimmed, less four means leave none.
+    scores = np.array([[1.0, 2.0, 3.0, 4.0], [1.5, 5.0, 2.5, 7.0]])
+    estimate, error = winsorized_iqm(scores)
+    t = stats.t.ppf(0.975, 1)
+    assert statistics.iqm(scores) == pytest.approx((estimate, estimate - t * error, estimate + t * error), rel=1e-9)
+
+
+def test_a_bootstrap_of_identical_resamples_leaves_the_interval_undefined():
+    scores = [0.0] * 7 + [1.0] * 3
+    drawn = np.array(scores)[np.random.default_rng(0).integers(10, size=(1, 10, 1))]
+    assert np.sum(drawn) <= 2  # of which both are trimmed
+    interval = statistics.iqm(scores, resamples=1, seed=0)
+    assert interval == pytest.approx((1 / 6, NAN, NAN), nan_ok=True)
+
+
 def test_iqm_follows_its_seed():
     assert statistics.iqm(RUNS, seed=3) == statistics.iqm(RUNS, seed=3) != statistics.iqm(RUNS, seed=4)
 
@@ -149,11 +171,6 @@ def test_an_identical_middle_leaves_the_interval_undefined():
     for scores in ([1.0] * 11 + [5.0], [0.1] * 7, np.full((5, 4), 0.1), [[1.0, 1.0]] * 2):
         interval = statistics.iqm(scores)
         assert interval == pytest.approx((np.min(scores), NAN, NAN), nan_ok=True)
-
-
-def test_arrays_of_jax_are_welcome():
-    scores = jnp.asarray(RUNS, jnp.float32)
-    assert statistics.mean(scores) == pytest.approx(statistics.mean(RUNS), rel=1e-6)
 
 
 WRONG = [
