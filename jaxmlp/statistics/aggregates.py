@@ -151,7 +151,7 @@ def iqm(scores: ArrayLike, *, confidence: Scalar = 0.95, resamples: int = 2000, 
       quantiles. The studentized bootstrap: Hall 1988, https://doi.org/10.1214/aos/1176350933. The standard error:
       Tukey & McLaughlin 1963, Sankhya A 25, 331-352. The number of scores cut at either end is rounded down.
     """
-    check_count("iqm", "resamples", resamples)
+    check_count("iqm", resamples=resamples)
     scores, outside, stats = run_scores("iqm", "scores", scores), tail("iqm", confidence), scipy_stats("iqm")
     estimate, error = (float(value) for value in _trimmed(stats, scores))
     if error == 0:

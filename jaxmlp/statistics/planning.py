@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxmlp.checks import check_choice, check_non_negative, check_range, require
+from jaxmlp.checks import check_choice, check_fraction, check_non_negative, require
 from jaxmlp.statistics.samples import real_array, run_scores, scipy_stats, tail
 from jaxmlp.types import Scalar
 
@@ -46,13 +46,13 @@ def seeds_needed(differences: ArrayLike, *, power: Scalar = 0.9, confidence: Sca
     function = "seeds_needed"
     differences = run_scores(function, "differences", differences, (1,))[:, 0]
     outside, stats = tail(function, confidence), scipy_stats(function)
-    power = check_range(function, "power", power, np.nextafter(0, 1), 1.0, "be above 0 and below 1")
+    power = float(check_fraction(function, power=power))
     mean = abs(float(differences.mean()))
     if mean == 0:
         return math.inf
     if np.ptp(differences) == 0:
         return float(max(math.ceil(-math.log2(outside)), 2))
-    return _by_t_test(stats, mean / float(differences.std(ddof=1)), outside, float(power))
+    return _by_t_test(stats, mean / float(differences.std(ddof=1)), outside, power)
 
 
 def _by_t_test(stats, effect, outside, power):
@@ -116,8 +116,8 @@ def sensitivity(rates: ArrayLike, scores: ArrayLike, *, tolerance: Scalar, mode:
       number is this library's own summary.
     """
     function = "sensitivity"
-    tolerance = float(check_non_negative(function, "tolerance", tolerance))
-    check_choice(function, "mode", mode, ("max", "min"))
+    tolerance = float(check_non_negative(function, tolerance=tolerance))
+    check_choice(function, ("max", "min"), mode=mode)
     rates = real_array(function, "rates", rates)
     places, means = _curve(function, rates, scores, mode)
     best = int(means.argmax())

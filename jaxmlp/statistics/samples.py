@@ -61,5 +61,4 @@ def run_scores(function: str, argument: str, values: ArrayLike, dimensions: tupl
 
 def tail(function: str, confidence: Scalar) -> float:
     """The probability left out on each side of a two-sided interval."""
-    confidence = check_fraction(function, confidence=confidence)
-    return (1.0 - float(confidence)) / 2.0
+    return (1.0 - float(check_fraction(function, confidence=confidence))) / 2.0

@@ -32,10 +32,10 @@ def time_to_target(history: ArrayLike, target: Scalar, mode: str = "max") -> Flo
     history = real_array("time_to_target", "history", history)
     fits = history.ndim == 2 and history.size > 0
     require(fits, "time_to_target", "history", "be of shape (runs, epochs), not empty", history.shape)
-    check_scalar("time_to_target", "target", target)
-    require(np.isfinite(target), "time_to_target", "target", "be finite", float(target))
-    check_choice("time_to_target", "mode", mode, ("max", "min"))
-    reached = history >= float(target) if mode == "max" else history <= float(target)
+    target = float(check_scalar("time_to_target", target=target))
+    require(np.isfinite(target), "time_to_target", "target", "be finite", target)
+    check_choice("time_to_target", ("max", "min"), mode=mode)
+    reached = history >= target if mode == "max" else history <= target
     return np.where(reached.any(axis=1), 1.0 + reached.argmax(axis=1), np.inf)
 
 
