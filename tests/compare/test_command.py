@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 import jaxmlp
-from experiments.optimizers import __main__ as command
+from jaxmlp.compare import command
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--seeds", 3, "--tuning-seeds", 2, "--rates", 3, "--epochs", 4, "--hidden", "none")
 
 
 def run(*arguments):
-    line = [sys.executable, "-m", "experiments.optimizers", *map(str, arguments)]
+    line = [sys.executable, "-m", "jaxmlp", "compare", *map(str, arguments)]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=900)
 
 
@@ -32,7 +32,7 @@ def test_the_main_job_says_its_rules_first_and_its_verdict_last(done):
     process, out = done
     assert process.returncode == 0, process.stderr
     said = " ".join(process.stdout.split())
-    assert said.index("Then it runs with 3 fresh seeds") < said.index("has the best mean")
+    assert said.index("Then each optimizer runs with 3 fresh seeds") < said.index("has the best mean")
     assert "for gd, adam:" in said and "diabetes:" in said
     assert str(out / "report.html") in "".join(process.stdout.split())
 
@@ -72,9 +72,9 @@ def test_rates_are_chosen_on_validation_data_and_scores_come_from_fresh_seeds(do
         (("--trials", "1"), "trials must be at least 2, got 1"),
         (("--low", "1", "--high", "0.1"), "learning rates must rise from low to high, got 1 to 0.1"),
         (("--protocol", "mine"), "unknown protocol 'mine': must be one of standard, deepobs, algoperf"),
-        (("--problems", "digitz"), "unknown problem 'digitz': not one of digits, .*my_file.py:name"),
-        (("--problems", "nowhere.csv"), "problem 'nowhere.csv' cannot be made: .*a file that exists"),
-        (("--problems", "mnist_mlp", "--folder", "."), "problem 'mnist_mlp' cannot be made: .*folder must hold"),
+        (("--problems", "digitz"), "unknown problem 'digitz': must be one of digits, .*my_file.py:name"),
+        (("--problems", "nowhere.csv"), "problem 'nowhere.csv' cannot be created: .*a file that exists"),
+        (("--problems", "mnist_mlp", "--folder", "."), "problem 'mnist_mlp' cannot be created: .*folder must hold"),
         (
             ("--problems", "iris", "--batch-size", "1000"),
             "problem 'iris' cannot be trained: .*batch_size must be at most",
@@ -100,10 +100,10 @@ def test_what_can_be_named_is_listed(capsys):
 
 
 def test_ctrl_c_leaves_with_a_sentence(monkeypatch):
-    def interrupted(options, console):
+    def interrupted(options, screen):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(jaxmlp, "use_cpu_devices", lambda: None)
     monkeypatch.setattr(command, "run", interrupted)
-    with pytest.raises(SystemExit, match="the same command goes on from here"):
+    with pytest.raises(SystemExit, match="run the same command again to resume"):
         command.main([])

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import jaxmlp
-from experiments.optimizers import PROTOCOLS, Contestant, Protocol, UserError
-from experiments.optimizers.compare import checked_protocol
-from experiments.optimizers.contestants import OPTIMIZERS, parse_contestants
-from experiments.optimizers.protocols import rules
-from experiments.optimizers.search import SPACE, points
+from jaxmlp.compare import PROTOCOLS, Contestant, Protocol, UserError
+from jaxmlp.compare.comparison import checked_protocol
+from jaxmlp.compare.contestants import OPTIMIZERS, parse_contestants
+from jaxmlp.compare.protocols import rules
+from jaxmlp.compare.search import SPACE, points
 
 
 def first_step(contestant, **numbers):
@@ -121,8 +121,8 @@ def test_the_published_protocols():
     assert (rates[0], rates[-1], len(rates), deepobs.seeds) == (pytest.approx(1e-5), pytest.approx(1e2), 36, 10)
     np.testing.assert_allclose(np.diff(np.log10(rates)), 0.2)
     assert (algoperf.score, algoperf.studies) == ("time", 5)
-    assert any("a miss counts as infinite" in rule for rule in rules(algoperf))
-    assert any("36 trials, on a log grid, its learning rate from 1e-05 to 100" in rule for rule in rules(deepobs))
+    assert any("misses it counts as infinite" in rule for rule in rules(algoperf))
+    assert any("36 trials, on a log grid, with learning rates from 1e-05 to 100" in rule for rule in rules(deepobs))
 
 
 def test_random_search_gives_every_optimizer_as_many_trials_in_one_space():

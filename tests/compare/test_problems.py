@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import jaxmlp
-from experiments.optimizers import PROBLEMS, Problem, UserError
-from experiments.optimizers.compare import checked
-from experiments.optimizers.problems import find_problem, quadratic, surfaces
+from jaxmlp.compare import PROBLEMS, Problem, UserError
+from jaxmlp.compare.comparison import traced
+from jaxmlp.compare.problems import find_problem, quadratic, surfaces
 
 LOCAL = [name for name in PROBLEMS if not name.endswith("_mlp")]
 
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_every_problem_can_be_trained_and_starts_short_of_its_target(name):
-    problem = checked(find_problem(name))
+    problem = traced(find_problem(name))
     untrained = problem.untrained()
     assert untrained < problem.target if problem.mode == "max" else untrained > problem.target
     assert problem.name == name and problem.about and problem.steps_per_epoch >= 1
@@ -106,7 +106,7 @@ def idx_folder(folder, rows=240, tests=40):
 def test_the_networks_of_the_literature(tmp_path):
     problem = find_problem("mnist_mlp", folder=idx_folder(tmp_path))
     assert (problem.epochs, problem.batch_size, problem.keep, problem.tuned_on) == (100, 128, "last", "accuracy")
-    assert [len(split.targets) for split in problem.data] == [200, 40, 40]
+    assert problem.rows == (200, 40, 40)
     assert problem.fresh_data is problem.data and problem.steps_per_epoch == 1 and problem.curves_on == "validation"
     adam = find_problem("adam_mlp", folder=tmp_path)
     fresh = adam.fresh_data
@@ -147,7 +147,7 @@ def test_problems_of_a_users_own(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
         "import jaxmlp\n"
-        "from experiments.optimizers import Problem\n"
+        "from jaxmlp.compare import Problem\n"
         "def network(optimizer):\n"
         "    return jaxmlp.classifier((2, 4, 2), optimizer=optimizer)\n"
         "moons = Problem('moons', 'two half-moons', jaxmlp.load('moons'), network, epochs=3, target=0.9)\n"
@@ -157,7 +157,7 @@ def test_problems_of_a_users_own(tmp_path):
         "    raise RuntimeError('no data')\n"
     )
     assert find_problem(f"{path}:moons").name == "moons" and find_problem(f"{path}:later").name == "later"
-    with pytest.raises(UserError, match="cannot be made: RuntimeError: no data"):
+    with pytest.raises(UserError, match="cannot be created: RuntimeError: no data"):
         find_problem(f"{path}:broken")
     with pytest.raises(UserError, match="must be a Problem, or a function that returns one, got module"):
         find_problem(f"{path}:jaxmlp")
@@ -166,9 +166,9 @@ def test_problems_of_a_users_own(tmp_path):
 def test_problems_that_cannot_be_trained_say_why():
     moons = find_problem("moons")
     with pytest.raises(UserError, match="must evaluate 'f1'; it evaluates accuracy, loss"):
-        checked(moons._replace(metric="f1"))
+        traced(moons._replace(metric="f1"))
     with pytest.raises(UserError, match="must keep the last epoch"):
-        checked(moons._replace(refit=True))
+        traced(moons._replace(refit=True))
     with pytest.raises(UserError, match="cannot be trained: .*epochs"):
-        checked(moons._replace(epochs=0))
+        traced(moons._replace(epochs=0))
     assert isinstance(moons, Problem)

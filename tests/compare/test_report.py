@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 import jaxmlp
-from experiments.optimizers import Comparison, Problem, Protocol
-from experiments.optimizers.contestants import parse_contestants
-from experiments.optimizers.findings import findings
-from experiments.optimizers.outcomes import Outcome
-from experiments.optimizers.report import write_report
+from jaxmlp.compare import Comparison, Problem, Protocol
+from jaxmlp.compare.contestants import parse_contestants
+from jaxmlp.compare.findings import analyze
+from jaxmlp.compare.outcomes import Outcome
+from jaxmlp.compare.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 NAMES = ("adam", "gd", "rmsprop<b>", "a rather long name of an optimizer", "broken")
@@ -59,7 +59,7 @@ def report(tmp_path_factory):
     }
     comparison = Comparison(Protocol("made up", seeds=8), problems, tuple(contestants), outcomes, {"jax": "0"}, 1.0)
     folder = tmp_path_factory.mktemp("report")
-    return write_report(findings(comparison), folder)
+    return write_report(analyze(comparison), folder)
 
 
 class Page(HTMLParser):
@@ -132,7 +132,7 @@ def test_verdicts_protocol_and_troubles_are_told(report):
         "moons. a rather long name of an optimizer has the best mean; it is better than",
         "Could not be compared",
         "broken on moons: raised ValueError",
-        "Then it runs with 8 fresh seeds, the same for all optimizers",
+        "Then each optimizer runs with 8 fresh seeds, the same for all optimizers",
         "Every pair in words (6)",
         "Over all problems",
     ):

@@ -1,34 +1,41 @@
-"""The outcomes in numbers: a row for each optimizer on each problem, and their standing over all problems."""
+"""The outcomes as numbers: one row per optimizer and problem, and the standing of optimizers over all problems."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxmlp import statistics
+from jaxmlp.compare.comparison import Comparison
+from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.outcomes import Outcome
+from jaxmlp.compare.problems import Problem
+from jaxmlp.compare.protocols import Protocol
 
-# Learning rates whose score misses the best one's by less than this share of what training gained are good ones.
+# A learning rate is good if its score misses the best one's by less than this share of what training gained.
 TOLERANCE = 0.05
 
 
-def oriented(problem, protocol, outcome):
-    """(runs,) scores of which more is better: the metric, its sign turned where less is; or the speed, 1 / epochs."""
+def oriented(problem: Problem, protocol: Protocol, outcome: Outcome) -> np.ndarray:
+    """(runs,) scores of which more is better: the metric, negated if less is better; or the speed, 1 / epochs."""
     if protocol.score == "time":
         return speeds(outcome)
     return outcome.fresh["score"].to_numpy(float) * (1.0 if problem.mode == "max" else -1.0)
 
 
-def speeds(outcome):
-    """(runs,) of 1 / epochs to the target; a miss is infinite, its speed 0."""
+def speeds(outcome: Outcome) -> np.ndarray:
+    """(runs,) of 1 / epochs to the target; 0 for a run that missed it."""
     return 1.0 / outcome.fresh["time"].to_numpy(float)
 
 
-def ranked(comparison, problem):
+def ranked(comparison: Comparison, problem: Problem) -> list[str]:
     """The names of the optimizers with a score on a problem, the best mean first."""
     found = comparison.of(problem)
     return sorted(found, key=lambda name: -oriented(problem, comparison.protocol, found[name]).mean())
 
 
-def summary(comparison):
-    """A DataFrame, best first within each problem; those without a score last, with their trouble."""
+def summary_table(comparison: Comparison) -> pd.DataFrame:
+    """One row per optimizer and problem, best first within each problem; those without a score last."""
     rows = []
     for problem in comparison.problems:
         found = comparison.of(problem)
@@ -41,24 +48,17 @@ def summary(comparison):
     return pd.DataFrame(rows)
 
 
-def _row(comparison, problem, outcome):
-    protocol, fresh = comparison.protocol, outcome.fresh
-    scores, times = fresh["score"].to_numpy(float), fresh["time"].to_numpy(float)
-    mean, iqm = statistics.mean(scores), statistics.iqm(scores)
-    time = statistics.median_time(times, problem.epochs)
-    span = good_rates(problem, outcome)
+def _row(comparison: Comparison, problem: Problem, outcome: Outcome) -> dict[str, Any]:
+    fresh, times = outcome.fresh, outcome.fresh["time"].to_numpy(float)
+    scores = fresh["score"].to_numpy(float)
+    time, span = statistics.median_time(times, problem.epochs), good_rates(problem, outcome)
     rates = [chosen["learning_rate"] for chosen in outcome.chosen]
-    on_a_grid = len(outcome.tuning) > 0 and protocol.search == "grid"
     return {
         "problem": problem.name,
         "optimizer": outcome.contestant,
         "metric": problem.metric,
-        "mean": mean.estimate,
-        "mean_low": mean.low,
-        "mean_high": mean.high,
-        "iqm": iqm.estimate,
-        "iqm_low": iqm.low,
-        "iqm_high": iqm.high,
+        **_spread("mean", statistics.mean(scores)),
+        **_spread("iqm", statistics.iqm(scores)),
         "epochs_to_target": time.estimate,
         "epochs_low": time.low,
         "epochs_high": time.high,
@@ -67,24 +67,35 @@ def _row(comparison, problem, outcome):
         "runs": len(fresh),
         "diverged": int((fresh["status"] == "diverged").sum()),
         "learning_rate": float(np.median(rates)),
-        "rate_at_the_edge": on_a_grid
-        and bool(np.isclose(rates, protocol.low).any() or np.isclose(rates, protocol.high).any()),
+        "rate_at_the_edge": _at_the_edge(comparison.protocol, outcome, rates),
         "decades": span.decades,
         "decades_open": span.open,
         "seconds_a_run": outcome.seconds,
+        "reused": outcome.reused,
         "trouble": "",
     }
 
 
-def tuning_curve(problem, outcome):
-    """The mean tuned score at each learning rate, more being better; -inf where a run diverged."""
+def _spread(name: str, interval: statistics.Interval) -> dict[str, Any]:
+    """An interval as three columns."""
+    return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _at_the_edge(protocol: Protocol, outcome: Outcome, rates: list[float]) -> bool:
+    """Whether a chosen learning rate is the first or last of the grid."""
+    on_a_grid = len(outcome.tuning) > 0 and protocol.search == "grid"
+    return on_a_grid and bool(np.isclose(rates, protocol.low).any() or np.isclose(rates, protocol.high).any())
+
+
+def tuning_curve(problem: Problem, outcome: Outcome) -> pd.Series:
+    """The mean tuned score at each learning rate, more being better; -inf if a run diverged."""
     if not len(outcome.tuning):
         return pd.Series(dtype=float)
     return outcome.tuning.groupby("learning_rate")["tuned"].mean()
 
 
-def good_rates(problem, outcome):
-    """How forgiving an optimizer is: the span of learning rates, in decades, that do nearly as well as the best one."""
+def good_rates(problem: Problem, outcome: Outcome) -> statistics.Sensitivity:
+    """How forgiving an optimizer is: the span of learning rates, in decades, with nearly the best score."""
     curve = tuning_curve(problem, outcome)
     alone = {"learning_rate"} == set().union(*outcome.chosen)
     if len(curve) < 2 or not alone or not np.isfinite(curve).any():
@@ -94,8 +105,8 @@ def good_rates(problem, outcome):
     return statistics.sensitivity(curve.index.to_numpy(), curve.to_numpy(), tolerance=TOLERANCE * abs(gained))
 
 
-def costs(comparison):
-    """(problems, optimizers) median epochs to the target, infinite where most runs miss it or there is no score."""
+def costs(comparison: Comparison) -> np.ndarray:
+    """(problems, optimizers) median epochs to the target; infinite if most runs miss it or there is no score."""
     table = np.full((len(comparison.problems), len(comparison.contestants)), np.inf)
     for row, problem in enumerate(comparison.problems):
         for column, contestant in enumerate(comparison.contestants):
@@ -105,22 +116,20 @@ def costs(comparison):
     return table
 
 
-def overall(comparison):
-    """A DataFrame over all problems: the IQM of normalised scores, and the profile's score; needs two problems."""
+def overall_table(comparison: Comparison) -> pd.DataFrame:
+    """Over all problems: the IQM of normalized scores and the profile score; empty for a single problem."""
     if len(comparison.problems) < 2:
         return pd.DataFrame()
     profile = statistics.performance_profile(costs(comparison))
     areas = np.asarray(statistics.profile_score(profile), float)
     rows = []
     for column, contestant in enumerate(comparison.contestants):
-        table = normalised(comparison, contestant)
+        table = normalized(comparison, contestant)
         iqm = statistics.Interval(np.nan, np.nan, np.nan) if table is None else statistics.iqm(table)
         rows.append(
             {
                 "optimizer": contestant.name,
-                "iqm": iqm.estimate,
-                "iqm_low": iqm.low,
-                "iqm_high": iqm.high,
+                **_spread("iqm", iqm),
                 "profile_score": areas[column],
                 "targets_reached": int(np.isfinite(costs(comparison)[:, column]).sum()),
             }
@@ -128,8 +137,8 @@ def overall(comparison):
     return pd.DataFrame(rows).sort_values("profile_score", ascending=False, kind="stable")
 
 
-def normalised(comparison, contestant):
-    """(runs, problems) scores, 0 for an untrained network and 1 for the best mean; None where one is missing."""
+def normalized(comparison: Comparison, contestant: Contestant) -> np.ndarray | None:
+    """(runs, problems) scores, 0 for an untrained network and 1 for the best mean; None if one is missing."""
     columns = []
     for problem in comparison.problems:
         outcome = comparison.outcomes[problem.name, contestant.name]

@@ -1,4 +1,4 @@
-"""Where tuning looks: one range for each hyperparameter, whichever optimizer has it."""
+"""Where tuning searches: one range per hyperparameter, whichever optimizer has it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,22 +6,32 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import qmc
 
+from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.protocols import Protocol
+
+
+def one_minus(number: float) -> float:
+    """A decay at a given distance from 1: from 0.9 to 0.99 is as far as from 0 to 0.9."""
+    return 1.0 - number
+
 
 class Range(NamedTuple):
-    """Numbers from `low` to `high`, searched evenly in their logarithm; `value` makes the hyperparameter of one."""
+    """Numbers searched evenly in their logarithm.
+
+    Attributes:
+      low: lowest number.
+      high: highest number.
+      value: the hyperparameter as a function of the number.
+    """
 
     low: float
     high: float
     value: Callable[[float], float] = float
 
 
-def one_minus(number):
-    """A decay is searched by its distance to 1: from 0.9 to 0.99 is as far as from 0 to 0.9."""
-    return 1.0 - number
-
-
-# Choi et al. 2019, appendix D, in one space: decays by their complements, eps up to where Adam becomes momentum.
-SPACE = {
+SPACE: dict[str, Range] = {
+    # Choi et al. 2019, appendix D, as one space: decays by their complements, eps up to the values at which Adam
+    # becomes momentum.
     "decay": Range(1e-3, 1.0, one_minus),
     "momentum": Range(1e-3, 1.0, one_minus),
     "rho": Range(1e-3, 1.0, one_minus),
@@ -31,8 +41,8 @@ SPACE = {
 }
 
 
-def points(protocol, contestant, study):
-    """The trials of an optimizer in a study, as a list of dicts of hyperparameters."""
+def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[str, float]]:
+    """The hyperparameters that an optimizer is tried with in a study, one dict per trial."""
     if contestant.rate is not None:
         return [{"learning_rate": contestant.rate}]
     if protocol.search == "grid":
@@ -45,6 +55,6 @@ def points(protocol, contestant, study):
     return [{name: _inside(one, place) for (name, one), place in zip(ranges.items(), row, strict=True)} for row in unit]
 
 
-def _inside(one, place):
+def _inside(one: Range, place: float) -> float:
     """The hyperparameter at a place of its range, from 0 to 1."""
     return float(one.value(one.low * (one.high / one.low) ** place))

@@ -1,0 +1,42 @@
+"""The command line: `jaxmlp compare ...`, or `python -m jaxmlp compare ...`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import jaxmlp
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command.
+
+    Args:
+      arguments: such as `["compare", "--list"]`; None: those of this process.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["compare"]:
+        _compare(arguments[1:])
+        return
+    parser = argparse.ArgumentParser(
+        prog="jaxmlp",
+        description="Multi-layer perceptrons in JAX: thousands of trainings at once.",
+        epilog="jaxmlp COMMAND --help describes a command and its defaults.",
+    )
+    parser.add_argument("--version", action="version", version=f"jaxmlp {jaxmlp.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands.add_parser("compare", help="compare optimizers on data: verdicts with intervals, and a report")
+    parser.parse_args(arguments)
+    parser.print_help()
+
+
+def _compare(arguments: Sequence[str]) -> None:
+    """The comparison, which needs more than the core."""
+    try:
+        from jaxmlp.compare import command
+    except ImportError as error:
+        sys.exit(f"{error}")
+    command.main(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Optimizers compared: is mine better, by how much, and how sure is that?
+
+    from jaxmlp.compare import analyze, compare, write_report
+
+    found = analyze(compare("adam,optax:lion", ["digits", "wine"], seeds=30))
+    found.verdicts["digits"]
+    write_report(found, "results/mine")
+
+From the shell: `jaxmlp compare --optimizers adam,my_file.py:my_optimizer,optax:lion --problems digits,wine`.
+All of this needs more than the core: `pip install 'jaxmlp[compare]'`.
+
+The modules, each importing only those above it:
+
+errors, escape, files      errors for users, text for each output format, objects from users' files
+problems/                  data, network, loss, budget, target, metric
+contestants, protocols     optimizers, and the rules as data
+search                     where tuning searches
+trainer, outcomes          one optimizer on one problem
+comparison                 all of them
+summary, pairs             numbers with intervals, and paired tests
+verdicts, inclusions       the same in words
+findings                   all of these, computed once
+style, figures, tables     what a reader sees
+report, terminal, command  the HTML page, the screen, the command line
+"""
+
+from importlib.util import find_spec
+
+_NEEDED = ("jinja2", "matplotlib", "optax", "pandas", "pooch", "rich", "scipy", "sklearn")
+_missing = [name for name in _NEEDED if find_spec(name) is None]
+if _missing:
+    raise ImportError(
+        f"jaxmlp.compare needs {', '.join(_missing)}; install them with: pip install 'jaxmlp[compare]'",
+        name=_missing[0],
+    )
+
+from jaxmlp.compare.comparison import Comparison, Follow, compare
+from jaxmlp.compare.contestants import OPTIMIZERS, Contestant, Optimizers
+from jaxmlp.compare.errors import UserError
+from jaxmlp.compare.findings import Findings, analyze
+from jaxmlp.compare.outcomes import Outcome
+from jaxmlp.compare.pairs import Pair
+from jaxmlp.compare.problems import PROBLEMS, Problem, ProblemLike, find_problem, network
+from jaxmlp.compare.protocols import PROTOCOLS, Protocol, rules
+from jaxmlp.compare.report import write_report
+
+__all__ = [
+    "OPTIMIZERS",
+    "PROBLEMS",
+    "PROTOCOLS",
+    "Comparison",
+    "Contestant",
+    "Findings",
+    "Follow",
+    "Optimizers",
+    "Outcome",
+    "Pair",
+    "Problem",
+    "ProblemLike",
+    "Protocol",
+    "UserError",
+    "analyze",
+    "compare",
+    "find_problem",
+    "network",
+    "rules",
+    "write_report",
+]

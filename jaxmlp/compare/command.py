@@ -1,0 +1,179 @@
+"""`jaxmlp compare`: which optimizer is better on this data, and how sure is that?"""
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jaxmlp
+from jaxmlp.compare.comparison import checked_problems, checked_protocol, compare
+from jaxmlp.compare.contestants import OPTIMIZERS, parse_contestants, split_outside_brackets
+from jaxmlp.compare.errors import UserError
+from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.findings import analyze
+from jaxmlp.compare.problems import PROBLEMS, Problem, find_problem
+from jaxmlp.compare.protocols import PROTOCOLS, Protocol
+from jaxmlp.compare.report import write_report
+from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
+
+_OF_PROTOCOL = ("seeds", "tuning_seeds", "trials", "studies", "search", "tune", "score", "low", "high")
+_OF_PROBLEM = ("epochs", "batch_size", "target")
+_OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
+_EPILOG = f"""\
+optimizers:
+  {", ".join(OPTIMIZERS[:9])},
+  {", ".join(OPTIMIZERS[9:])}
+  momentum(decay=0.99)        with other arguments
+  optax:lion                  from an installed module
+  my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)
+  adam@1e-3                   at this learning rate, not tuned
+  tenth=adam@1e-4             under another name
+
+problems:
+  {", ".join(list(PROBLEMS)[:7])},
+  {", ".join(list(PROBLEMS)[7:])}
+  {_OTHER_DATA}
+                              the other data of jaxmlp.load, with one hidden layer
+  my_data.csv                 the last column is the target
+  my_folder                   of four IDX files, such as MNIST
+  my_file.py:my_problem       your own jaxmlp.compare.Problem, or a function that returns one
+  other=my_data.csv           under another name
+
+protocols:
+  standard                    a minute for a small problem
+  deepobs                     Schneider, Balles & Hennig 2019
+  algoperf                    Dahl et al. 2023: studies of random search, scored by the time to the target
+
+The report is written to a folder of its own for each set of problems and protocol. An interrupted comparison resumes
+when the same command is run again.
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line; None: of this process."""
+    parser = argparse.ArgumentParser(
+        prog="jaxmlp compare",
+        description="Compare optimizers: tuned on validation data, run with fresh seeds, with intervals and verdicts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    optimizers = "gd,momentum,adagrad,rmsprop,adam"
+    add = parser.add_argument_group("main options").add_argument
+    add("--optimizers", default=optimizers, help="separated by commas; see below (default: %(default)s)")
+    add("--problems", "--data", default="digits", help="separated by commas; see below (default: %(default)s)")
+    add("--protocol", default="standard", help=f"the rules: {', '.join(PROTOCOLS)} (default: %(default)s)")
+    add("--seeds", type=int, help=f"fresh seeds per optimizer ({_defaults('seeds')})")
+    add("--out", type=Path, help="folder of the results (default: results/optimizers-PROBLEMS-PROTOCOL)")
+    add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
+    _add_protocol_options(parser)
+    _add_problem_options(parser)
+    return parser.parse_args(arguments)
+
+
+def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("changes to the protocol").add_argument
+    add("--tuning-seeds", type=int, help=f"seeds per trial of the tuning ({_defaults('tuning_seeds')})")
+    trials = "trials of the tuning: learning rates on a log grid, or random points"
+    add("--trials", "--rates", type=int, help=f"{trials} ({_defaults('trials')})")
+    add("--low", type=float, help=f"lowest learning rate ({_defaults('low')})")
+    add("--high", type=float, help=f"highest learning rate ({_defaults('high')})")
+    add("--studies", type=int, help=f"independent repetitions of tuning and fresh runs ({_defaults('studies')})")
+    add("--search", choices=("grid", "random"), help=f"how trials are placed ({_defaults('search')})")
+    tune = "what is tuned; all implies --search random"
+    add("--tune", choices=("learning_rate", "all"), help=f"{tune} ({_defaults('tune')})")
+    score = "what is compared: the test metric, or the epochs to the target"
+    add("--score", choices=("metric", "time"), help=f"{score} ({_defaults('score')})")
+
+
+def _add_problem_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("changes to all problems").add_argument
+    own = "(default: the problem's own)"
+    add(
+        "--folder",
+        help="of the IDX files of mnist and fashion_mnist (default: as jaxmlp.load finds them)",
+    )
+    add("--epochs", type=int, help="epochs of each run (default: the problem's own; 30 for your data)")
+    add("--batch-size", type=int, help="rows per step (default: the problem's own; 64 for your data)")
+    add("--hidden", help="widths of the hidden layers, such as 128,64, or none (default: the problem's own; 128)")
+    add("--target", type=float, help=f"value of the metric to reach {own}")
+
+
+def _defaults(field: str) -> str:
+    """The values of a field in the protocols, as in a help text."""
+    values = {name: f"{getattr(protocol, field)}" for name, protocol in PROTOCOLS.items()}
+    if len(set(values.values())) == 1:
+        return f"default: {values['standard']}"
+    return "default: " + ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the comparison of a command line, writes the report, and shows tables and verdicts."""
+    options, screen = parse(arguments), Screen()
+    if options.list:
+        show_list(screen)
+        return
+    jaxmlp.use_cpu_devices()
+    try:
+        run(options, screen)
+    except UserError as error:
+        sys.exit(f"{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Finished trials are saved; run the same command again to resume.")
+
+
+def run(options: argparse.Namespace, screen: Screen) -> None:
+    """The comparison of a command line."""
+    protocol = checked_protocol(options.protocol, {name: getattr(options, name) for name in _OF_PROTOCOL})
+    contestants = parse_contestants(options.optimizers)
+    given = [options.problems] if Path(options.problems).exists() else split_outside_brackets(options.problems)
+    problems = checked_problems([_problem_of(source.strip(), options) for source in given])
+    out = options.out or _default_folder(options, given, problems, protocol)
+    describe(screen, protocol, problems, contestants)
+    with Follower(screen) as follow:
+        comparison = compare(contestants, problems, protocol, directory=out / "studies", follow=follow)
+    found = analyze(comparison)
+    report = write_report(found, out)  # before anything is shown: no screen can lose it
+    show_findings(screen, found)
+    screen.say(f"Report: {report}; tables, figures and the raw data of every trial are in the same folder.")
+
+
+def show_list(screen: Screen) -> None:
+    """Shows what the command line accepts by name."""
+    screen.say(f"Optimizers: {', '.join(OPTIMIZERS)}; optax:name; my_file.py:name")
+    screen.say(f"Problems: {', '.join(PROBLEMS)}; data of jaxmlp.load: {_OTHER_DATA}; my_data.csv; my_file.py:name")
+    screen.say(f"Protocols: {', '.join(PROTOCOLS)}")
+
+
+def _problem_of(source: str, options: argparse.Namespace) -> Problem:
+    """A problem with the budget and target of the command line."""
+    problem = find_problem(source, options.folder, _hidden_of(options))
+    changes: dict[str, Any] = {name: getattr(options, name) for name in _OF_PROBLEM}
+    return problem._replace(**{name: value for name, value in changes.items() if value is not None})
+
+
+def _hidden_of(options: argparse.Namespace) -> tuple[int, ...] | None:
+    """The widths of hidden layers of the command line."""
+    if options.hidden in (None, "none", ""):
+        return None if options.hidden is None else ()
+    try:
+        return tuple(int(width) for width in options.hidden.split(","))
+    except ValueError as error:
+        raise UserError(f"--hidden must be whole numbers such as 128,64, or none, got {options.hidden!r}") from error
+
+
+def _default_folder(
+    options: argparse.Namespace, sources: Sequence[str], problems: Sequence[Problem], protocol: Protocol
+) -> Path:
+    """A folder that no other protocol, changed problem or equally named file shares."""
+    changed = {name: getattr(options, name) for name in (*_OF_PROBLEM, "hidden", "folder")}
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if protocol != PROTOCOLS.get(protocol.name):
+        changed["protocol"] = protocol
+    own = [str(Path(source.strip()).resolve()) for source in sources if source.strip() not in PROBLEMS]
+    name = f"optimizers-{'-'.join(problem.name for problem in problems)}-{protocol.name}"
+    if changed or own:
+        name += f"-{zlib.crc32(json.dumps([changed, own], default=str).encode()):08x}"
+    return Path("results") / for_file_name(name)

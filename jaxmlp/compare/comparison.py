@@ -1,0 +1,189 @@
+"""The comparison: every optimizer on every problem by one protocol."""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+
+import jaxmlp
+from jaxmlp.compare.contestants import Contestant, Optimizers, parse_contestants
+from jaxmlp.compare.errors import UserError
+from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.outcomes import Outcome, outcome_of
+from jaxmlp.compare.problems import Problem, ProblemLike, find_problem
+from jaxmlp.compare.protocols import PROTOCOLS, Protocol
+
+Follow: TypeAlias = Callable[[Problem, Contestant, str, int, int], object]
+"""`follow(problem, contestant, text, runs_done, runs_in_total)`, called as runs end."""
+
+
+class Comparison(NamedTuple):
+    """What was compared, by which rules, on which machine, and with what results.
+
+    Attributes:
+      protocol: the rules.
+      problems: the problems, in the order given.
+      contestants: the optimizers, in the order given.
+      outcomes: for each (problem's name, optimizer's name) an `Outcome`.
+      environment: versions and devices that the numbers depend on.
+      seconds: time of the comparison.
+    """
+
+    protocol: Protocol
+    problems: tuple[Problem, ...]
+    contestants: tuple[Contestant, ...]
+    outcomes: dict[tuple[str, str], Outcome]
+    environment: dict[str, str]
+    seconds: float
+
+    def of(self, problem: Problem) -> dict[str, Outcome]:
+        """The outcomes on a problem that have a score, by the optimizer's name."""
+        found = {name: outcome for (where, name), outcome in self.outcomes.items() if where == problem.name}
+        return {name: outcome for name, outcome in found.items() if outcome.trouble is None}
+
+    def troubles(self) -> list[Outcome]:
+        """The outcomes that have none."""
+        return [outcome for outcome in self.outcomes.values() if outcome.trouble is not None]
+
+
+def compare(
+    optimizers: Optimizers,
+    problems: ProblemLike | Sequence[ProblemLike],
+    protocol: str | Protocol = "standard",
+    *,
+    directory: str | Path | None = None,
+    follow: Follow | None = None,
+    **changes: Any,
+) -> Comparison:
+    """Compares optimizers on problems; a faulty optimizer is reported and does not end the comparison.
+
+    Main arguments:
+      optimizers: a text such as `"adam,optax:lion"`, or a dict from name to a function of a learning rate that
+        returns a pair (init, update).
+      problems: a Problem, a name in `PROBLEMS`, the path of a CSV file, or a list of these.
+      protocol: a name in `PROTOCOLS`, or a Protocol.
+
+    Other arguments:
+      directory: where runs are stored as they end; the same call resumes from there. None: in memory only.
+      follow: a function of (problem, contestant, text, runs done, runs in total), for a progress bar.
+      **changes: fields of the protocol to change, such as `seeds=30`.
+
+    Returns:
+      A `Comparison`, to be passed to `analyze`.
+
+    Raises:
+      UserError: if an argument cannot be used.
+
+    Example:
+      >>> import jaxmlp
+      >>> def network(optimizer):
+      ...     return jaxmlp.classifier((2, 8, 2), optimizer=optimizer)
+      >>> moons = Problem("moons", "two half-moons", jaxmlp.load("moons", rows=200), network, epochs=3, target=0.8)
+      >>> comparison = compare({"adam": jaxmlp.adam, "gd": jaxmlp.gd}, moons, seeds=3, trials=3)
+      >>> len(comparison.of(moons)["adam"].fresh)
+      3
+    """
+    protocol = checked_protocol(protocol, changes)
+    found = checked_problems(problems)
+    contestants = tuple(parse_contestants(optimizers))
+    began = time.perf_counter()
+    outcomes = {}
+    for problem in found:
+        for contestant in contestants:
+            where = None if directory is None else Path(directory) / for_file_name(problem.name)
+            told = None if follow is None else _bound(follow, problem, contestant, protocol)
+            outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)
+    return Comparison(protocol, found, contestants, outcomes, _environment(), time.perf_counter() - began)
+
+
+def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = None) -> Protocol:
+    """The protocol of a name with some fields changed; None leaves a field unchanged.
+
+    Raises:
+      UserError: if there is no such protocol or field, or a field is out of range.
+    """
+    known = PROTOCOLS.get(protocol, protocol) if isinstance(protocol, str) else protocol
+    if not isinstance(known, Protocol):
+        raise UserError(f"unknown protocol {known!r}: must be one of {', '.join(PROTOCOLS)}, or a Protocol")
+    changes = {name: value for name, value in (changes or {}).items() if value is not None}
+    unknown = sorted(set(changes) - set(Protocol._fields))
+    if unknown:
+        raise UserError(f"a protocol has no {unknown[0]!r}: it has {', '.join(Protocol._fields)}")
+    known = known._replace(**changes)
+    for name, least in (("trials", 2), ("tuning_seeds", 1), ("studies", 1), ("seeds", 1)):
+        if getattr(known, name) < least:
+            raise UserError(f"{name} must be at least {least}, got {getattr(known, name)}")
+    if known.runs < 2:
+        raise UserError(f"seeds must be at least 2, got {known.seeds}: one run says nothing about the spread")
+    if not 0 < known.low < known.high:
+        raise UserError(f"learning rates must rise from low to high, got {known.low:g} to {known.high:g}")
+    for name, choices in _CHOICES.items():
+        if getattr(known, name) not in choices:
+            raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(known, name)!r}")
+    if known.tune == "all" and known.search == "grid":
+        return known._replace(search="random")  # a grid of several hyperparameters would be too coarse in each
+    return known
+
+
+_CHOICES = {"search": ("grid", "random"), "tune": ("learning_rate", "all"), "score": ("metric", "time")}
+
+
+def checked_problems(problems: ProblemLike | Sequence[ProblemLike]) -> tuple[Problem, ...]:
+    """The problems, found and traced.
+
+    Raises:
+      UserError: if one cannot be found or trained, or two have one name.
+    """
+    several = isinstance(problems, (list, tuple)) and not isinstance(problems, Problem)
+    found = [find_problem(problem) for problem in (problems if several else [problems])]  # pyright: ignore
+    names = [problem.name for problem in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"two problems are called {twice[0]!r}: rename one of them, as in other=path/to/{twice[0]}.csv")
+    return tuple(traced(problem) for problem in found)
+
+
+def traced(problem: Problem) -> Problem:
+    """The problem after a trace with gradient descent, so that later errors are due to the optimizer.
+
+    Raises:
+      UserError: if it cannot be trained, or does not evaluate its metric.
+    """
+    learner = problem.learner(jaxmlp.gd(0.1))
+    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size}
+    try:
+        for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
+            jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
+        known = jax.eval_shape(lambda key: learner.evaluate(learner.init(key), problem.data.test), jax.random.key(0))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"problem {problem.name!r} cannot be trained: {error}") from error
+    for name in {problem.metric, problem.tuned_on, "loss"}:
+        if name not in known:
+            raise UserError(f"problem {problem.name!r} must evaluate {name!r}; it evaluates {', '.join(known)}")
+    if problem.refit and problem.keep != "last":
+        raise UserError(f"problem {problem.name!r} must keep the last epoch: refit leaves no validation rows")
+    return problem
+
+
+def _bound(
+    follow: Follow, problem: Problem, contestant: Contestant, protocol: Protocol
+) -> Callable[[str, int], object]:
+    tuning = 0 if contestant.rate is not None else protocol.trials * protocol.tuning_seeds
+    total = protocol.studies * (tuning + protocol.seeds)
+    return lambda text, done: follow(problem, contestant, text, done, total)
+
+
+def _environment() -> dict[str, str]:
+    """What the numbers depend on besides the protocol."""
+    return {
+        "jaxmlp": jaxmlp.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
+        "date": time.strftime("%Y-%m-%d"),
+    }

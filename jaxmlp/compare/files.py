@@ -1,0 +1,81 @@
+"""Objects from users' own code: `my_file.py:name` or `package.module:name`."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from jaxmlp.compare.errors import UserError
+
+
+def is_in_file(source: object) -> bool:
+    """Whether a text has the form `my_file.py:name` or `package.module:name`.
+
+    A path that exists, or that has a colon elsewhere, such as `C:/data.csv` or `dir:x/data.csv`, has not.
+    """
+    if not isinstance(source, str) or Path(source).exists():
+        return False
+    place, colon, name = source.rpartition(":")
+    is_module = all(part.isidentifier() for part in place.split("."))
+    return bool(colon) and name.isidentifier() and (place.endswith(".py") or is_module)
+
+
+def from_file(source: str) -> Any:
+    """The object that a file or module holds under a name.
+
+    Args:
+      source: a text for which `is_in_file` is true.
+
+    Raises:
+      UserError: if the file or module cannot be imported, or does not hold the name.
+    """
+    place, _, name = source.rpartition(":")
+    module = _file(Path(place).expanduser()) if place.endswith(".py") else _module(place)
+    if not hasattr(module, name):
+        own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UserError(f"{place} has no {name!r}; it has {', '.join(sorted(own)[:20]) or 'no public functions'}")
+    return getattr(module, name)
+
+
+def short(error: BaseException, most: int = 400) -> str:
+    """The type and text of an error on one line."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text if len(text) <= most else text[:most] + '...'}"
+
+
+def _file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserError(f"{path} must be a file that exists (looked for {path.resolve()})")
+    spec = importlib.util.spec_from_file_location(f"user_file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"{path} must be a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # before execution, as an import does: dataclasses look up their own module
+    sys.path.insert(0, str(path.resolve().parent))  # so that the file can import its neighbors
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path} cannot be imported: {_sentence(error, path)}") from error
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+    return module
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise UserError(f"module {name!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"module {name!r} cannot be imported: {_sentence(error)}") from error
+
+
+def _sentence(error: BaseException, path: Path | None = None) -> str:
+    """The error with the line of the user's file that raised it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if path and Path(frame.filename) == path]
+    line = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}" + (f" (line {line})" if line else "")

@@ -1,0 +1,136 @@
+"""The report: one HTML file that contains its figures and needs no network, and the same content as files beside it."""
+
+import io
+import re
+import warnings
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from jaxmlp.compare.escape import for_file_name, printable
+from jaxmlp.compare.figures import draw_figures
+from jaxmlp.compare.findings import Findings
+from jaxmlp.compare.protocols import rules
+from jaxmlp.compare.style import INK, STYLE
+from jaxmlp.compare.tables import notes, overall_rows, problem_rows, write_tables
+
+_TITLES = {
+    "ranking": "Which is best",
+    "loss_curves": "Loss by epoch",
+    "metric_curves": "Metric by epoch",
+    "sensitivity": "Which learning rates work",
+    "targets": "When the target is reached",
+    "profile": "Performance profiles",
+}
+_FILES = {
+    "summary.csv": "one row per optimizer and problem",
+    "pairs.csv": "every pair: difference, p-value, effect size, wins",
+    "trials.csv": "every trial, tuning included",
+    "curves.csv": "every learning curve",
+    "protocol.json": "rules, problems and environment",
+    "report.md": "these tables in Markdown",
+    "figures/": "the figures as SVG and PNG",
+}
+
+
+def write_report(found: Findings, folder: str | Path) -> Path:
+    """Writes report.html, report.md, the tables and the figures into a folder.
+
+    Args:
+      found: from `analyze`.
+      folder: created if it does not exist; files of an earlier report are overwritten.
+
+    Returns:
+      The path of report.html.
+    """
+    folder = Path(folder)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    write_tables(found, folder)
+    inline = {}
+    for place, ((problem, name), (figure, caption)) in enumerate(draw_figures(found.comparison).items()):
+        stem = f"{for_file_name(problem)}-{name}" if (problem, name) != ("", "profile") else name
+        title = f"{_TITLES[name]}{': ' + problem if problem else ''}"
+        svg = _save(figure, folder / "figures" / stem)
+        inline[problem, name] = {
+            "title": _TITLES[name],
+            "svg": _inline_svg(svg, f"fig{place}", title, caption),
+            "caption": caption,
+        }
+    path = folder / "report.html"
+    path.write_text(_html(found, inline), encoding="utf-8")
+    return path
+
+
+def _save(figure: Figure, stem: Path) -> str:
+    """Writes a figure as PNG and SVG, and returns the SVG text, which is the same for the same figure."""
+    text = io.StringIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # names may be in any script
+        figure.savefig(f"{stem}.png", dpi=140)
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    Path(f"{stem}.svg").write_text(text.getvalue(), encoding="utf-8")
+    return text.getvalue()
+
+
+def _html(found: Findings, inline: dict[tuple[str, str], dict[str, str]]) -> str:
+    """The report as text; `inline` holds title, svg and caption for each (problem, name)."""
+    comparison, sections = found.comparison, []
+    for problem in comparison.problems:
+        headings, rows = problem_rows(found, problem)
+        sections.append(
+            {
+                "problem": problem,
+                "verdict": found.verdicts[problem.name],
+                "headings": headings,
+                "rows": rows,
+                "notes": notes(found, problem),
+                "figures": [f for (name, kind), f in inline.items() if name == problem.name and kind != "profile"],
+                "pairs": found.sentences(problem),
+            }
+        )
+    headings, rows = overall_rows(found)
+    over_all = [figure for (_, kind), figure in inline.items() if kind == "profile"]
+    return _template().render(
+        comparison=comparison,
+        sections=sections,
+        rules=rules(comparison.protocol, comparison.contestants),
+        overall={"headings": headings, "rows": rows, "figures": over_all},
+        any_pairs=bool(found.pairs),
+        any_decades=bool("decades" in found.summary and found.summary["decades"].notna().any()),
+        inclusions=found.inclusions,
+        troubles=comparison.troubles(),
+        files=_FILES,
+    )
+
+
+def _template() -> Any:
+    """The page: user text is escaped by Jinja, and unprintable characters are replaced."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )
+    return environment.get_template("report.html.jinja")
+
+
+def _inline_svg(svg: str, prefix: str, title: str, description: str) -> str:
+    """A figure as an SVG element of a page, with the page's text color and with its own ids."""
+    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)  # two digits are enough
+    opening, rest = svg.split(">", 1)
+    opening = re.sub(r'\s(xmlns(:xlink)?|version|width|height)="[^"]*"', "", opening)
+    named = f'role="img" aria-labelledby="{prefix}-title" aria-describedby="{prefix}-desc"'
+    words = (
+        f'<title id="{prefix}-title">{escape(printable(title))}</title>'
+        f'<desc id="{prefix}-desc">{escape(printable(description))}</desc>'
+    )
+    return f"{opening} {named}>{words}{rest}"

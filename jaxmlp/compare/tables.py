@@ -1,0 +1,163 @@
+"""The tables of a comparison as text, in Markdown, in CSV, and with the raw data of every trial."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxmlp.compare.escape import for_markdown, write_csv, write_json
+from jaxmlp.compare.findings import Findings
+from jaxmlp.compare.pairs import pairs_table
+from jaxmlp.compare.problems import Problem
+from jaxmlp.compare.protocols import rules
+
+
+def problem_rows(found: Findings, problem: Problem) -> tuple[list[str], list[list[str]]]:
+    """(headings, rows) of a problem's table as text, best first."""
+    unit = ", %" if problem.metric == "accuracy" else ""
+    headings = ["optimizer", "learning rate", f"test {problem.label}{unit} (95 % interval)", "IQM"]
+    headings += [f"epochs to {problem.target:g}", "reached", "diverged", "good rates, decades", "s per run"]
+    return headings, [_texts(problem, row) for row in _rows_of(found, problem)]
+
+
+def notes(found: Findings, problem: Problem) -> list[str]:
+    """What a reader of a problem's table must know."""
+    rows = [row for row in _rows_of(found, problem) if not row["trouble"]]
+    lines = [f"Epochs to {problem.target:g} are medians over runs, on {problem.curves_on} rows."]
+    if any(row["rate_at_the_edge"] for row in rows):
+        lines.append("* The best rate is at the edge of the grid: a wider grid may suit this optimizer better.")
+    diverged = sum(int(row["diverged"]) for row in rows)
+    if diverged:
+        kept = "what they had learned until then" if problem.keep == "best" else "an untrained network"
+        lines.append(f"{diverged} fresh runs diverged; they count as {kept}.")
+    reused = [f"{row['optimizer']} ({row['reused']:.0f})" for row in rows if row["reused"]]
+    if reused:
+        lines.append(f"Runs reused from an earlier call, tuning included: {', '.join(reused)}.")
+    return lines
+
+
+def overall_rows(found: Findings) -> tuple[list[str], list[list[str]]]:
+    """(headings, rows) over all problems; no rows for a single problem."""
+    rows = []
+    for row in found.overall.to_dict("records"):
+        iqm = "no score on some problem" if np.isnan(row["iqm"]) else _interval(row, "iqm", "{:.3f}".format)
+        reached = f"{row['targets_reached']} of {len(found.comparison.problems)}"
+        rows.append([row["optimizer"], f"{row['profile_score']:.3g}", iqm, reached])
+    return ["optimizer", "profile score", "IQM of normalized scores", "targets reached"], rows
+
+
+def markdown(found: Findings) -> str:
+    """All tables and verdicts as Markdown."""
+    comparison, text = found.comparison, for_markdown
+    parts = ["# Optimizers compared", "", *(f"- **{text(name)}**: {text(v)}" for name, v in found.verdicts.items())]
+    parts += ["", "## Protocol", "", *_bullets(rules(comparison.protocol, comparison.contestants))]
+    for problem in comparison.problems:
+        parts += ["", f"## {text(problem.name)}", "", f"{text(problem.about)}.", ""]
+        parts += [*_markdown_table(*problem_rows(found, problem)), ""]
+        parts += ["\n\n".join(map(text, notes(found, problem))), "", *_bullets(found.sentences(problem))]
+    headings, rows = overall_rows(found)
+    parts += ["", "## Over all problems", "", *_markdown_table(headings, rows)] if rows else []
+    parts += ["", "## Inclusions", "", *_bullets(found.inclusions)] if found.inclusions else []
+    environment = [f"{name}: {value}" for name, value in comparison.environment.items()]
+    return "\n".join([*parts, "", "## Environment", "", *_bullets(environment)]) + "\n"
+
+
+def write_tables(found: Findings, folder: Path) -> None:
+    """Writes summary.csv, pairs.csv, overall.csv, trials.csv, curves.csv, protocol.json and report.md."""
+    comparison = found.comparison
+    write_csv(found.summary, folder / "summary.csv")
+    write_csv(pairs_table(found.pairs), folder / "pairs.csv")
+    write_csv(_trials(found), folder / "trials.csv")
+    write_csv(_curves(found), folder / "curves.csv", float_format="%.6g")
+    if len(comparison.problems) > 1:
+        write_csv(found.overall, folder / "overall.csv")
+    (folder / "report.md").write_text(markdown(found), encoding="utf-8")
+    protocol = {
+        "protocol": comparison.protocol._asdict(),
+        "rules": rules(comparison.protocol, comparison.contestants),
+        "problems": {problem.name: _described(problem) for problem in comparison.problems},
+        "optimizers": [contestant.name for contestant in comparison.contestants],
+        "environment": comparison.environment,
+        "seconds": comparison.seconds,
+    }
+    write_json(protocol, folder / "protocol.json")
+
+
+def _rows_of(found: Findings, problem: Problem) -> list[dict[str, Any]]:
+    """The rows of the summary on a problem."""
+    return [row for row in found.summary.to_dict("records") if row["problem"] == problem.name]
+
+
+def _texts(problem: Problem, row: dict[str, Any]) -> list[str]:
+    if row["trouble"]:
+        return [row["optimizer"], "", row["trouble"], "", "", "", "", "", ""]
+    edge = " *" if row["rate_at_the_edge"] else ""
+    at_least = "≥ " if row["decades_open"] else ""
+    decades = "" if np.isnan(row["decades"]) else f"{at_least}{row['decades']:.1f}"
+    return [
+        row["optimizer"],
+        f"{row['learning_rate']:.3g}{edge}",
+        _interval(row, "mean", problem.written),
+        _interval(row, "iqm", problem.written),
+        _epochs(row),
+        f"{row['reached_target']:.0f} of {row['runs']:.0f}",
+        f"{row['diverged']:.0f}",
+        decades,
+        f"{row['seconds_a_run']:.2g}",
+    ]
+
+
+def _interval(row: dict[str, Any], name: str, written: Callable[[float], str]) -> str:
+    return f"{written(row[name])} ({written(row[f'{name}_low'])} to {written(row[f'{name}_high'])})"
+
+
+def _epochs(row: dict[str, Any]) -> str:
+    if np.isinf(row["epochs_to_target"]):
+        return "not reached"
+    ends = [f"{row[name]:.1f}" if np.isfinite(row[name]) else "∞" for name in ("epochs_low", "epochs_high")]
+    return f"{row['epochs_to_target']:g} ({ends[0]} to {ends[1]})"
+
+
+def _bullets(lines: Sequence[str]) -> list[str]:
+    return [f"- {for_markdown(line)}" for line in lines]
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [[for_markdown(cell) for cell in line] for line in (headings, *rows)]
+    lines.insert(1, ["---"] * len(headings))
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _described(problem: Problem) -> dict[str, Any]:
+    numbers = ("about", "epochs", "batch_size", "metric", "mode", "target", "tuned_on", "keep", "refit")
+    return {name: getattr(problem, name) for name in (*numbers, "rows")}
+
+
+def _trials(found: Findings) -> pd.DataFrame:
+    """Every trial of tuning and every fresh run."""
+    parts = [
+        table.assign(problem=outcome.problem, optimizer=outcome.contestant, stage=stage)
+        for outcome in found.comparison.outcomes.values()
+        for stage, table in (("tuning", outcome.tuning), ("fresh", outcome.fresh))
+        if table is not None and len(table)
+    ]
+    if not parts:
+        return pd.DataFrame()
+    together = pd.concat(parts, ignore_index=True)
+    first = ["problem", "optimizer", "stage", "study", "seed"]
+    return together.reindex(columns=[*first, *(name for name in together.columns if name not in first)])
+
+
+def _curves(found: Findings) -> pd.DataFrame:
+    """Every learning curve of the fresh runs: a row for each run and curve, a column for each epoch."""
+    parts = []
+    for outcome in found.comparison.outcomes.values():
+        for name, table in (outcome.curves or {}).items():
+            numbered = table.set_axis(range(1, table.shape[1] + 1), axis=1)
+            numbered.insert(0, "run", range(len(numbered)))
+            for column, value in (("curve", name), ("optimizer", outcome.contestant), ("problem", outcome.problem)):
+                numbered.insert(0, column, value)
+            parts.append(numbered)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()

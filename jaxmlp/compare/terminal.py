@@ -1,0 +1,128 @@
+"""What a comparison shows on the terminal: its rules first, progress, tables and verdicts."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.escape import for_terminal, printable
+from jaxmlp.compare.findings import Findings
+from jaxmlp.compare.problems import Problem
+from jaxmlp.compare.protocols import Protocol, rules
+from jaxmlp.compare.tables import notes, overall_rows, problem_rows
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Screen:
+    """The standard output, which never ends a comparison: a character that it cannot show is replaced, and after a
+    failed write, as with a closed pipe, nothing more is written."""
+
+    def __init__(self) -> None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+        self.console = Console(highlight=False)
+        self._broken = False
+
+    def say(self, text: object, style: str = "") -> None:
+        """Shows a line of text."""
+        self.show(for_terminal(text, style))
+
+    def show(self, *parts: RenderableType) -> None:
+        """Shows tables or texts."""
+        if self._broken:
+            return
+        try:
+            self.console.print(*parts, sep="")
+            self.console.file.flush()
+        except (OSError, ValueError):
+            self._broken = True
+            if self.console.file is sys.stdout:  # else Python reports the same error again when it exits
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+class Follower:
+    """Progress: a bar for each optimizer and problem, or, if the output is redirected, a line now and then."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._tasks: dict[tuple[str, str], object] = {}
+        self._last_line = time.monotonic()
+        columns = TextColumn("{task.description}", markup=False), BarColumn()
+        columns += TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=screen.console, disable=not screen.console.is_terminal)
+
+    def __enter__(self) -> "Follower":
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, error, trace)
+
+    def __call__(self, problem: Problem, contestant: Contestant, text: str, done: int, total: int) -> None:
+        """Shows how many runs of an optimizer on a problem are done."""
+        text = text if done < total else f"{total} runs"
+        title = printable(f"{problem.name}: {contestant.name}")
+        if not self._screen.console.is_terminal:
+            if done >= total or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+                self._last_line = time.monotonic()
+                self._screen.say(f"{title}: {text}")
+            return
+        key = problem.name, contestant.name
+        if key not in self._tasks:
+            self._tasks[key] = self._bar.add_task(title, total=total, text="")
+        self._bar.update(self._tasks[key], completed=done, text=text)  # pyright: ignore[reportArgumentType]
+
+
+def describe(
+    screen: Screen, protocol: Protocol, problems: Sequence[Problem], contestants: Sequence[Contestant]
+) -> None:
+    """Shows what is about to be compared, and by which rules."""
+    for problem in problems:
+        rows = " / ".join(f"{rows:,}" for rows in problem.rows)
+        budget = f"{rows} rows for training, validation and testing; {problem.epochs} epochs"
+        screen.show(for_terminal(problem.name, "bold"), for_terminal(f": {problem.about}; {budget}."))
+    names = ", ".join(one.name for one in contestants)
+    screen.say(f"Protocol {protocol.name}, for {names}:")
+    for rule in rules(protocol, contestants):
+        screen.show("  ", for_terminal(rule))
+
+
+def show_findings(screen: Screen, found: Findings) -> None:
+    """Shows tables and verdicts."""
+    for problem in found.comparison.problems:
+        screen.show(_table(found, problem))
+        for note in notes(found, problem):
+            screen.say(note)
+        screen.say(found.verdicts[problem.name], "bold")
+        screen.say("")
+    headings, rows = overall_rows(found)
+    for row in rows:
+        cells = [f"{heading} {cell}" for heading, cell in zip(headings[1:], row[1:], strict=True)]
+        screen.say(f"{row[0]}: {'; '.join(cells)}")
+    for line in found.inclusions:
+        screen.say(line)
+    for outcome in found.comparison.troubles():
+        screen.show(for_terminal(outcome.contestant, "bold"), for_terminal(f" on {outcome.problem}: {outcome.trouble}"))
+
+
+def _table(found: Findings, problem: Problem) -> Table:
+    """A problem's table without its wider columns."""
+    headings, rows = problem_rows(found, problem)
+    shown = [0, 1, 2, 4, 8]
+    title = f"{problem.name}: {problem.about}; {found.comparison.protocol.runs} fresh runs each"
+    table = Table(title=for_terminal(title), title_justify="left")
+    for place in shown:
+        table.add_column(for_terminal(headings[place]), justify="left" if place == 0 else "right")
+    for row in rows:
+        if row[1]:  # an optimizer without a score is reported below the table
+            table.add_row(*(for_terminal(row[place]) for place in shown))
+    return table

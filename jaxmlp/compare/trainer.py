@@ -1,0 +1,137 @@
+"""The runs of one optimizer on one problem: tuning and fresh studies, resumed if they are on disk."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jaxmlp
+from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.problems import Problem
+
+_ANOTHER_STUDY = "directory must hold a study of"
+
+
+class Trainer:
+    """Trains a contestant on a problem: one recipe, a directory per study, and the time that fresh runs took.
+
+    Attributes:
+      problem: the problem.
+      contestant: the contestant.
+      fresh_data: the data of fresh runs.
+      done: runs done, including reused ones.
+      reused: runs that were on disk from an earlier call.
+      seconds: time of all fresh runs, without compilation.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        contestant: Contestant,
+        directory: str | Path | None = None,
+        follow: Callable[[str, int], object] | None = None,
+    ) -> None:
+        self.problem, self.contestant = problem, contestant
+        self.fresh_data: jaxmlp.Data = problem.fresh_data
+        self.done, self.reused, self.seconds = 0, 0, 0.0
+        self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
+        self._follow = follow or (lambda text, done: None)
+
+    def train(
+        self, name: str, data: jaxmlp.Data, trials: Sequence[dict[str, float]], seeds: Sequence[int]
+    ) -> jaxmlp.Study:
+        """One study, loaded from its directory as far as it is there.
+
+        Args:
+          name: of the study, such as `study-0/tuning`.
+          data: what to train on.
+          trials: hyperparameters, one dict per point.
+          seeds: for each point.
+        """
+        directory = None if self._directory is None else self._directory / name
+        stage = name.rpartition("/")[2]
+
+        def look(now: jaxmlp.Progress) -> None:
+            clock.look()
+            self._follow(f"{stage} {now.done}/{now.trials}", self.done + now.done)
+
+        with _Clock(directory) as clock:
+            study = self._resumed(data, trials, seeds, directory, look)
+        self.done += len(trials) * len(seeds)
+        self.seconds += clock.seconds if stage == "fresh" else 0.0
+        return study
+
+    def _recipe(self, **numbers: Any) -> jaxmlp.Learner:
+        """A learner with traced hyperparameters."""
+        return self.problem.learner(self.contestant(**numbers))
+
+    def _resumed(
+        self, data: jaxmlp.Data, trials: Any, seeds: Any, directory: Path | None, look: Callable[..., None]
+    ) -> jaxmlp.Study:
+        arguments: dict[str, Any] = {
+            "trials": list(trials),
+            "seeds": list(seeds),
+            "epochs": self.problem.epochs,
+            "batch_size": self.problem.batch_size,
+            "patience": self.problem.epochs if self.problem.keep == "best" else None,
+            "directory": directory,
+            "shard": (0, 1),  # a comparison needs all of its runs, whatever array job it is called from
+            "progress": False,
+            "callback": look,
+        }
+        there = _finished(directory)
+        try:
+            study = jaxmlp.train_many(self._recipe, data, **arguments)
+        except ValueError as error:
+            if directory is None or _ANOTHER_STUDY not in str(error):
+                raise
+            # The optimizer or the settings have changed: what is there belongs to another comparison.
+            _set_aside(directory)
+            return jaxmlp.train_many(self._recipe, data, **arguments)
+        self.reused += there
+        return study
+
+
+class _Clock:
+    """Seconds from the first to the last segment of a study: without its compilation, over interruptions."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self.file = None if directory is None else directory / "seconds.json"
+        self.looks: list[float] = []
+        self.seconds = 0.0
+
+    def __enter__(self) -> "_Clock":
+        return self
+
+    def look(self) -> None:
+        """To be called after every segment."""
+        self.looks.append(time.perf_counter())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        kept = json.loads(self.file.read_text()) if self.file is not None and self.file.exists() else 0.0
+        self.seconds = kept + (self.looks[-1] - self.looks[0] if self.looks else 0.0)
+        if self.looks and self.file is not None and self.file.parent.exists():
+            self.file.write_text(json.dumps(self.seconds))
+
+
+def _finished(directory: Path | None) -> int:
+    """The number of trials that a directory holds."""
+    if directory is None or not directory.exists():
+        return 0
+    try:
+        return len(jaxmlp.load_study(directory).done)
+    except (ValueError, OSError):  # nothing yet, or damaged: train_many says which
+        return 0
+
+
+def _set_aside(directory: Path) -> None:
+    """Renames a directory to the first free name of the form `directory-before-1`."""
+    number = 1
+    while (other := Path(f"{directory}-before-{number}")).exists():
+        number += 1
+    directory.rename(other)
