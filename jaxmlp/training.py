@@ -1,10 +1,10 @@
 """Training, one step at a time: the state, the learner, and the jitted step.
 
-Training knows a learner only as the functions `init`, `loss`, `evaluate` and an optimizer: any model will do.
+Training knows a learner only by the functions `init`, `loss`, `evaluate` and an optimizer, so any model can be trained.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,104 +12,129 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from jaxmlp.checks import check_key, require
-from jaxmlp.leaves import as_partial, strong
-from jaxmlp.optimizers.base import apply_updates, as_optimizer
+from jaxmlp.leaves import as_partial, described, strong
+from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
+from jaxmlp.programs import Programs, weakened
 from jaxmlp.threefry import fold_in
+from jaxmlp.types import Array, Key, LossFn, Metrics, OptimizerLike, Params, PyTree
 
 __all__ = ["Learner", "TrainState", "init_state", "make_train_step"]
 
 
 class TrainState(NamedTuple):
-    """All that one step hands to the next: a pytree."""
+    """State carried between training steps.
 
-    params: Any
-    opt_state: Any
-    key: jax.Array
-    step: jax.Array
+    Attributes:
+      params: the parameters, a pytree of arrays.
+      opt_state: the state of the optimizer.
+      key: a typed key; step i draws from `fold_in(key, i)`.
+      step: () int32, the number of steps done.
+    """
+
+    params: Params
+    opt_state: PyTree
+    key: Key
+    step: Array
 
 
 class Learner(NamedTuple):
-    """All that training knows of a model: pure functions and an optimizer; a pytree, its numbers the leaves.
-
-    - `init(key) -> params`, any pytree of arrays.
-    - `loss(params, batch, key) -> scalar`, or `(scalar, {name: scalar})`; the key is for dropout and the like.
-    - `evaluate(params, batch) -> {name: scalar}`, without randomness; by default `"loss"` is monitored.
-    - `optimizer`, a pair `(init, update)`: jaxmlp's or optax's.
-    - `check(data)`, optional: raises where the data do not fit; called before anything is compiled.
+    """A model to train: pure functions and an optimizer. A pytree whose leaves are the numbers of all of them.
 
     Functions written as `jax.tree_util.Partial` may carry numbers as leaves; others are compiled once per object.
+
+    Attributes:
+      init: `key -> params`, any pytree of arrays.
+      loss: `(params, batch, key) -> scalar`, or `-> (scalar, {name: scalar})`; the key is for dropout and the like.
+      evaluate: `(params, batch) -> {name: scalar}`, deterministic; `"loss"` is monitored by default.
+      optimizer: a pair `(init, update)`, of jaxmlp or optax.
+      check: optional, `data -> None`: raises if the data do not fit; called before anything is compiled.
     """
 
-    init: Callable[..., Any]
-    loss: Callable[..., Any]
-    evaluate: Callable[..., Any]
-    optimizer: Any
+    init: Callable[..., Params]
+    loss: LossFn
+    evaluate: Callable[..., Metrics]
+    optimizer: OptimizerLike
     check: Callable[..., None] | None = None
 
+    def __repr__(self) -> str:
+        parts = (f"{name}={described(getattr(self, name))}" for name in ("init", "loss"))
+        return f"Learner({', '.join(parts)}, optimizer={described(self.optimizer[1])})"
 
-def init_state(params, optimizer, key):
+
+def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState:
     """The state before the first step.
 
     Args:
       params: a pytree of arrays. They are copied, so that yours outlive the donated state.
       optimizer: a pair `(init, update)`.
-      key: a typed key; step i uses `fold_in(key, i)`.
+      key: a typed key; step i draws from `fold_in(key, i)`.
 
     Returns:
       A `TrainState`.
 
-    >>> import jaxmlp
-    >>> params = jaxmlp.init(jax.random.key(0), (4, 3))
-    >>> int(init_state(params, jaxmlp.adam(1e-3), jax.random.key(1)).step)
-    0
+    Raises:
+      TypeError: for a key that is not typed, or an optimizer that is not a pair.
+
+    Example:
+      >>> import jaxmlp
+      >>> params = jaxmlp.init(jax.random.key(0), (4, 3))
+      >>> int(init_state(params, jaxmlp.adam(1e-3), jax.random.key(1)).step)
+      0
     """
-    check_key("init_state", "key", key)
+    check_key("init_state", key=key)
     optimizer = as_optimizer("init_state", optimizer)
     state = TrainState(params, optimizer.init(params), key, jnp.zeros((), jnp.int32))
     return jax.tree.map(partial(jnp.array, copy=True), state)
 
 
-def make_train_step(loss_fn, optimizer):
-    """A jitted step: forward, loss, backward, update.
+def make_train_step(
+    loss_fn: LossFn, optimizer: OptimizerLike
+) -> Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]:
+    """A jitted training step: forward, loss, backward, update.
 
     Args:
-      loss_fn: `(params, batch, key) -> scalar`, or `(scalar, {name: scalar})`. A `jax.tree_util.Partial` may carry
-        numbers; another function is compiled once.
-      optimizer: a pair `(init, update)`. Another one that differs in its numbers only compiles nothing.
+      loss_fn: `(params, batch, key) -> scalar`, or `-> (scalar, {name: scalar})`. A `jax.tree_util.Partial` may carry
+        numbers; any other function is compiled once, and its program is released with it.
+      optimizer: a pair `(init, update)`. One that differs only in its numbers does not trigger recompilation.
 
     Returns:
-      `train_step(state, batch) -> (state, metrics)`, metrics being `{"loss": scalar, ...}`. The given state is donated:
-      its buffers are used for the new one, so do not use it again.
+      `train_step(state, batch) -> (state, metrics)` with metrics `{"loss": scalar, ...}`. The given state is donated:
+      its buffers are reused for the new one, so do not use it again.
 
-    >>> import jaxmlp
-    >>> from jaxmlp import Batch
-    >>> loss_fn = lambda params, batch, key: jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets)
-    >>> train_step = make_train_step(loss_fn, jaxmlp.gd(0.1))
-    >>> params = jaxmlp.init(jax.random.key(0), (2, 1))
-    >>> state = init_state(params, jaxmlp.gd(0.1), jax.random.key(1))
-    >>> state, metrics = train_step(state, Batch(jnp.ones((8, 2)), jnp.ones((8, 1))))
-    >>> int(state.step), list(metrics)
-    (1, ['loss'])
+    Raises:
+      TypeError: for a loss that is not a function, or an optimizer that is not a pair.
+
+    Example:
+      >>> import jaxmlp
+      >>> from jaxmlp import Batch
+      >>> loss_fn = lambda params, batch, key: jaxmlp.mse(jaxmlp.apply(params, batch.inputs), batch.targets)
+      >>> train_step = make_train_step(loss_fn, jaxmlp.gd(0.1))
+      >>> params = jaxmlp.init(jax.random.key(0), (2, 1))
+      >>> state = init_state(params, jaxmlp.gd(0.1), jax.random.key(1))
+      >>> state, metrics = train_step(state, Batch(jnp.ones((8, 2)), jnp.ones((8, 1))))
+      >>> int(state.step), list(metrics)
+      (1, ['loss'])
     """
     require(callable(loss_fn), "make_train_step", "loss_fn", "be a function", loss_fn, TypeError)
     parts = as_partial(loss_fn), as_optimizer("make_train_step", optimizer)
+    weak_parts, owners = weakened(parts)
     # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
     with jax.numpy_dtype_promotion("standard"):  # a mask of bools becomes numbers, and bools again inside
-        numbers, structure = ravel_pytree(strong(parts))
-    return partial(_call, _compiled_step(structure), numbers)
+        numbers, structure = ravel_pytree(strong(weak_parts))
+    return partial(_call, _compiled_step(owners, structure), numbers, parts)
 
 
-def _call(compiled_step, numbers, state, batch):
-    """The key goes in but does not come out: to return a typed key costs microseconds, and it never changes."""
+def _call(
+    compiled: Callable[..., Any], numbers: Array, parts: PyTree, state: TrainState, batch: PyTree
+) -> tuple[TrainState, Metrics]:
+    """One compiled step. `parts` are only kept alive: the program holds its functions weakly."""
     params, opt_state, key, step = state
-    params, opt_state, step, metrics = compiled_step(params, opt_state, step, key, numbers, batch)
+    # The key goes in but does not come out: returning a typed key costs microseconds, and it never changes.
+    params, opt_state, step, metrics = compiled(params, opt_state, step, key, numbers, batch)
     return TrainState(params, opt_state, key, step), metrics
 
 
-@lru_cache(maxsize=256)
-def _compiled_step(structure):
-    """One jitted step for all losses and optimizers that differ in numbers only: equal structures find the same one."""
-
+def _jitted_step(structure: Callable[[Array], Any]) -> Callable[..., Any]:
     @partial(jax.jit, donate_argnums=(0, 1, 2))
     def step(params, opt_state, step, key, numbers, batch):
         with jax.numpy_dtype_promotion("standard"):
@@ -120,7 +145,11 @@ def _compiled_step(structure):
     return step
 
 
-def train_step(loss_fn, optimizer, state, batch):
+# One jitted step for all losses and optimizers that differ in numbers only: equal structures share it.
+_compiled_step = Programs(_jitted_step)
+
+
+def train_step(loss_fn: LossFn, optimizer: Optimizer, state: TrainState, batch: PyTree) -> tuple[TrainState, Metrics]:
     """The step of `make_train_step`, as a plain pure function."""
 
     def with_metrics(params):

@@ -69,7 +69,7 @@ def test_penalties_are_added_to_the_loss_only(make):
     plain = make(optimizer=jaxmlp.gd(0.1))
     heavy = make(optimizer=jaxmlp.gd(0.1), l1=0.3, l2=0.7)
     params = plain.init(KEY)
-    batch = LABELLED if "classif" in plain.loss.func.__name__ else Batch(LABELLED.inputs, jnp.ones((3, 3)))
+    batch = LABELLED if "classif" in plain.check.func.function.__name__ else Batch(LABELLED.inputs, jnp.ones((3, 3)))
     penalty = 0.3 * jaxmlp.l1(params) + 0.7 * jaxmlp.l2(params)
     np.testing.assert_allclose(loss_of(heavy, params, batch) - loss_of(plain, params, batch), penalty, rtol=1e-5)
     assert heavy.evaluate(params, batch)["loss"] == plain.evaluate(params, batch)["loss"]

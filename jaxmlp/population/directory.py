@@ -1,111 +1,149 @@
-"""A study's directory: its description, its finished trials, and the lanes of an interrupted process.
+"""A study's directory.
 
-study.json            what was asked for; whoever comes later must ask for the same
-trials-<shard>-<n>    trials that ended in one segment, written as they end
-lanes-<shard>         lanes in progress, so that an interrupted trial need not begin again
+study.json           the description of the study; later calls must match it
+trials-<id>          trials that ended in one segment, written as they end
+lanes-<group>-<id>   lanes in progress, so that an interrupted trial need not begin again
+rungs-<id>.json      what a pruner decided, one file per process
+
+Every name is unique and every file carries the study's identity: processes never overwrite each other, and a file of
+another study is noticed.
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxmlp.population.storage import read_arrays, read_json, write_arrays, write_json
-from jaxmlp.population.study import DESCRIPTION, read_chunks
+from jaxmlp.population.ended import Ended, read_ended, write_ended
+from jaxmlp.population.engine import Half, Saved, Work
+from jaxmlp.population.identity import check_same
+from jaxmlp.population.lanes import plain
+from jaxmlp.population.pruning import Verdict
+from jaxmlp.population.storage import (
+    DESCRIPTION,
+    ENDING,
+    DamagedFileError,
+    identity_of,
+    read_arrays,
+    read_description,
+    read_json,
+    remove_old_temporaries,
+    unique,
+    write_arrays,
+    write_json,
+)
+
+_LOST_LANES = "delete it, and its trials begin again"
+_LOST_RUNGS = "delete it, and its trials are judged again"
 
 
 class Directory:
-    """Where a shard of a study writes. Without a path it keeps everything in memory.
+    """Where a process keeps a study. Without a path everything stays in memory.
 
-    `chunks` are the trials that have ended, by whichever process, and `done` the set of their numbers.
+    Attributes:
+      path: the directory, or None.
+      ended: the trials that have ended, by whichever process.
+      done: the set of their numbers.
     """
 
-    def __init__(self, path, shard, description):
-        self.path: Any = None if path is None else Path(path)
-        self.shard = shard
-        self.chunks = []
+    def __init__(self, path: Any, description: dict[str, Any], works: list[Work]) -> None:
+        self.path = None if path is None else Path(path).expanduser()
+        self.identity = identity_of(description)
+        self.ended: list[Ended] = []
+        self._lanes: set[Path] = set()
+        self._rungs = unique("rungs") + ".json"
+        self._read: dict[Path, int] = {}
         if self.path is not None:
-            self._open(description)
-        self.done = {int(trial) for chunk in self.chunks for trial in chunk["trial"]}
+            self._open(self.path, description, works)
+        self.done = {int(trial) for ended in self.ended for trial in ended.trial}
 
-    def _open(self, description):
+    def _open(self, path: Path, description: dict[str, Any], works: list[Work]) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OSError(
-                error.errno, f"train_many: directory must be writable, got {self.path}: {error.strerror}"
-            ) from error
-        if (self.path / DESCRIPTION).exists():
-            check_same(self.path, read_json(self.path / DESCRIPTION), description)
-            self.chunks = read_chunks(self.path)
+            message = f"train_many: directory must be writable, got {path}: {error.strerror}"
+            raise OSError(error.errno, message) from error
+        if (path / DESCRIPTION).exists():
+            check_same(path, read_description(path), description)
+            likes = {int(trial): work.shape.run.state.params for work in works for trial in work.group.indices}
+            self.ended = read_ended(path, description, likes)
         else:
-            write_json(self.path / DESCRIPTION, description)
-        for leftover in self.path.glob(f".trials-{self.shard}-*.part"):
-            leftover.unlink(missing_ok=True)
+            write_json(path / DESCRIPTION, description)
+        remove_old_temporaries(path)
 
-    def add(self, chunk):
+    def add(self, ended: Ended) -> None:
         """Keeps trials that have ended."""
-        self.chunks.append(chunk)
-        self.done.update(chunk["trial"].tolist())
+        self.ended.append(ended)
+        self.done.update(ended.trial.tolist())
         if self.path is not None:
-            # Named by a trial of its own, which no other process and no later run of this one can write.
-            write_arrays(self.path / f"trials-{self.shard}-{chunk['trial'].min()}.npz", chunk)
+            write_ended(self.path, ended, self.identity)
 
-    def save_lanes(self, group, saved):
-        """Keeps the lanes in progress of a group: a dict from trial (in the group) to leaves."""
+    def save_lanes(self, group: int, work: Work, halves: list[Half]) -> None:
+        """Keeps the lanes in progress of a group, in place of those saved before."""
+        saved = {trial: one for turn, half in enumerate(halves) for trial, one in half.saved(turn).items()}
         if self.path is None or not saved:
             return
-        leaves = {f"leaf/{i}": np.stack(rows) for i, rows in enumerate(zip(*saved.values(), strict=True))}
-        write_arrays(self._lanes(group), {"trial": np.asarray(list(saved)), **leaves})
+        leaves = zip(*(one.leaves for one in saved.values()), strict=True)
+        arrays = {f"leaf/{i}": np.stack(rows) for i, rows in enumerate(leaves)}
+        arrays["trial"] = work.group.indices[list(saved)]
+        for name in ("half", "lane", "epochs"):
+            arrays[name] = np.asarray([getattr(one, name) for one in saved.values()])
+        path = self.path / (unique(f"lanes-{group}") + ENDING)
+        write_arrays(path, arrays, self.identity)
+        self._delete_lanes()
+        self._lanes = {path}
 
-    def load_lanes(self, group):
-        """The lanes that were in progress, as `save_lanes` had them."""
-        if self.path is None or not self._lanes(group).exists():
-            return {}
-        arrays = read_arrays(self._lanes(group))
-        leaves = [arrays[f"leaf/{i}"] for i in range(len(arrays) - 1)]
-        return {int(trial): [leaf[row] for leaf in leaves] for row, trial in enumerate(arrays["trial"])}
+    def load_lanes(self, group: int, work: Work, wanted: set[int]) -> dict[int, Saved]:
+        """The saved lanes of wanted trials, by their number in the group; of several, the most advanced one."""
+        place = {int(trial): i for i, trial in enumerate(work.group.indices)}
+        found: dict[int, Saved] = {}
+        for path in [] if self.path is None else sorted(self.path.glob(f"lanes-{group}-*{ENDING}")):
+            arrays = read_arrays(path, self.identity, _LOST_LANES)
+            leaves = _checked_leaves(path, arrays, work)
+            for row, trial in enumerate(arrays["trial"].tolist()):
+                numbers = (int(arrays[name][row]) for name in ("half", "lane", "epochs"))
+                one = Saved(*numbers, [leaf[row] for leaf in leaves])
+                if trial in wanted:
+                    self._lanes.add(path)
+                    found[place[trial]] = max(found.get(place[trial], one), one, key=lambda saved: saved.epochs)
+        return found
 
-    def drop_lanes(self, group):
+    def drop_lanes(self) -> None:
         """Forgets the lanes of a group that has ended."""
-        if self.path is not None:
-            self._lanes(group).unlink(missing_ok=True)
+        self._delete_lanes()
+        self._lanes = set()
 
-    def _lanes(self, group):
-        return self.path / f"lanes-{self.shard}-{group}.npz"
+    def _delete_lanes(self) -> None:
+        for path in self._lanes:
+            path.unlink(missing_ok=True)
 
+    def save_verdicts(self, verdicts: list[Verdict]) -> None:
+        """Keeps the verdicts of this process's pruner, all of them."""
+        if self.path is not None and verdicts:
+            write_json(self.path / self._rungs, {"study": self.identity, "verdicts": verdicts})
 
-def check_same(path, found, wanted):
-    """The same study, or an error that says what differs."""
-    for part, words in (
-        ("version", "this format"),
-        ("plan", "these epochs, batch size, monitor, patience and min_delta"),
-        ("trials", "these hyperparameters and seeds"),
-        ("data", "these data"),
-        ("jax", "this version of JAX"),
-        ("programs", "this recipe (the learner that it makes is another program)"),
-    ):
-        # As text, for a NaN among the hyperparameters is not equal to itself.
-        if json.dumps(found.get(part)) != json.dumps(wanted[part]):
-            here, there = _short(wanted[part]), _short(found.get(part))
-            raise ValueError(
-                f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"
-            )
-
-
-def _short(value, most=160):
-    text = str(value)
-    return text if len(text) <= most else text[:most] + "..."
+    def new_verdicts(self) -> list[Verdict]:
+        """The verdicts of other processes, and of earlier ones, that are new since the last call."""
+        found: list[Verdict] = []
+        for path in [] if self.path is None else sorted(self.path.glob("rungs-*.json")):
+            changed = path.stat().st_mtime_ns
+            if path.name == self._rungs or self._read.get(path) == changed:
+                continue
+            self._read[path] = changed
+            content = read_json(path, _LOST_RUNGS)
+            if content["study"] != self.identity:
+                raise DamagedFileError(path, "a file of another study", _LOST_RUNGS)
+            found += [Verdict(*verdict) for verdict in content["verdicts"]]
+        return found
 
 
-def data_hash(data):
-    """SHA-256 over shapes, dtypes and bytes of all arrays."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(data):
-        array = np.ascontiguousarray(jax.device_get(leaf))
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _checked_leaves(path: Path, arrays: dict[str, np.ndarray], work: Work) -> list[np.ndarray]:
+    """The leaves of saved lanes, of exactly the shapes and dtypes that lanes have."""
+    expected = jax.tree.leaves(jax.eval_shape(plain, work.shape))
+    leaves = [arrays.get(f"leaf/{i}") for i in range(len(expected))]
+    rows = len(arrays.get("trial", ()))
+    for leaf, like in zip(leaves, expected, strict=True):
+        if leaf is None or leaf.shape != (rows, *like.shape) or leaf.dtype != like.dtype:
+            raise DamagedFileError(path, "lanes of another shape", _LOST_LANES)
+    return leaves  # pyright: ignore[reportReturnType]

@@ -1,41 +1,68 @@
-"""The engine: the host's side of the lanes. It fills them, reads what has ended, saves it, and starts the next segment.
+"""The engine: the host's side of the lanes. It fills them, reads the trials that have ended, and starts segments.
 
-Lanes come in two halves that take turns: while the devices run the segment of one, the host reads the other's.
+Lanes come in two halves that take turns: while the devices run the segment of one, the host reads the other.
 """
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmlp.population.lanes import Lane, Orders, Program, idle_lanes, segment
-from jaxmlp.population.study import flat
+from jaxmlp.epochs import Result, Status, Stopping
+from jaxmlp.population.ended import Ended
+from jaxmlp.population.lanes import Compiled, Lane, Orders, Program, idle_lanes, plain, typed
+from jaxmlp.population.placement import HALVES
 from jaxmlp.population.trials import Group
-from jaxmlp.run import Status, Stopping
 
-HALVES = 2
-SECONDS_A_SEGMENT = 0.5
-# Under vmap a trial that ends waits for the segment's end: segments stay short beside a whole run there.
-SEGMENTS_A_RUN = 20
+_SECONDS_PER_SEGMENT = 0.5
+# Under vmap a trial that ends waits for the segment's end: segments stay short beside a complete run there.
+_SEGMENTS_PER_RUN = 20
 
 
 class Work(NamedTuple):
-    """All that the lanes of a group need to run."""
+    """All that the lanes of a group need to run.
+
+    Attributes:
+      group: the trials.
+      program: what is compiled for them.
+      compiled: its jitted functions.
+      shape: shapes and dtypes of one lane.
+      data: train, validation and test data, on the devices.
+      stopping: when to stop early, on the devices.
+    """
 
     group: Group
     program: Program
+    compiled: Compiled
     shape: Lane
     data: Any
     stopping: Stopping
 
 
-class Half:
-    """One half of the lanes: where they are, and which of the group's trials each carries (-1: none)."""
+class Saved(NamedTuple):
+    """A lane in progress, as it is saved.
 
-    def __init__(self, work, count):
+    Attributes:
+      half: the turn of its half of the lanes.
+      lane: its place in that half.
+      epochs: how many it has completed.
+      leaves: the leaves of its `Lane`.
+    """
+
+    half: int
+    lane: int
+    epochs: int
+    leaves: list[np.ndarray]
+
+
+class Half:
+    """One half of the lanes: where they are, and which of the group's trials each carries (-1 for none)."""
+
+    def __init__(self, work: Work, count: int) -> None:
         self.work = work
         self.lanes = idle_lanes(work.shape, count, work.program.mesh)
         self.trial = np.full(count, -1)
@@ -44,32 +71,38 @@ class Half:
         self.epochs = 0
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
+        """Whether any lane carries a trial."""
         return bool((self.trial >= 0).any())
 
-    def fill(self, queue):
+    def fill(self, queue: deque[int]) -> None:
         """Puts the next trials of the queue into free lanes, device by device in turn."""
-        for lane in _in_turn(len(self.trial), self.work.program.mesh.size):
-            if self.trial[lane] < 0 and queue:
+        for lane in self._free():
+            if queue:
                 self.trial[lane], self.fresh[lane] = queue.popleft(), True
 
-    def resume(self, saved):
-        """Moves saved lanes, from a dict from trial to leaves, into free lanes."""
-        if not saved:
-            return
-        leaves, structure = jax.tree.flatten(_plain(self.lanes))
+    def resume(self, saved: dict[int, Saved], exactly: bool, turn: int) -> None:
+        """Moves saved lanes into free ones: those of this turn to their old places, or any to any place."""
+        leaves, structure = jax.tree.flatten(plain(self.lanes))
         leaves = [np.array(leaf) for leaf in leaves]
-        for lane in _in_turn(len(self.trial), self.work.program.mesh.size):
-            if self.trial[lane] < 0 and saved:
-                trial, rows = saved.popitem()
+        free = deque(self._free())
+        for trial in [t for t in sorted(saved) if not exactly or saved[t].half == turn]:
+            if exactly or free:
+                one = saved.pop(trial)
+                lane = one.lane if exactly else free.popleft()
                 self.trial[lane] = trial
-                for leaf, row in zip(leaves, rows, strict=True):
+                for leaf, row in zip(leaves, one.leaves, strict=True):
                     leaf[lane] = row
         sharding = jax.tree.leaves(self.lanes)[0].sharding
-        self.lanes = jax.device_put(_typed(structure.unflatten(leaves), self.work.shape), sharding)
+        self.lanes = jax.device_put(typed(structure.unflatten(leaves), self.work.shape), sharding)
 
-    def dispatch(self, epochs):
-        """Starts a segment and returns at once: the devices work while the host goes on."""
+    def _free(self) -> list[int]:
+        """The free lanes, one of each device after the other, so that few trials are spread over all devices."""
+        in_turn = np.arange(len(self.trial)).reshape(self.work.program.mesh.size, -1).T.ravel()
+        return [int(lane) for lane in in_turn if self.trial[lane] < 0]
+
+    def dispatch(self, epochs: int) -> None:
+        """Starts a segment and returns at once: the devices work while the host continues."""
         group = self.work.group
         chosen = np.maximum(self.trial, 0)
         orders = Orders(
@@ -79,118 +112,102 @@ class Half:
             prune=self.prune.copy(),
         )
         self.epochs = epochs
-        self.lanes = segment(
-            self.work.program, self.lanes, orders, self.work.data, self.work.stopping, jnp.int32(epochs)
+        self.lanes = self.work.compiled.segment(
+            self.lanes, orders, self.work.data, self.work.stopping, jnp.int32(epochs)
         )
         self.fresh[:] = False
         self.prune[:] = False
 
-    def collect(self):
-        """Waits for the segment, and returns the trials that have ended as a chunk of arrays, their lanes now free."""
+    def collect(self) -> Ended | None:
+        """Waits for the segment, and takes the trials that have ended out of their lanes."""
         status = np.asarray(self.lanes.run.status)
-        ended = np.flatnonzero((self.trial >= 0) & (status != Status.RUNNING))
-        if len(ended) == 0:
+        rows = np.flatnonzero((self.trial >= 0) & (status != Status.RUNNING))
+        if len(rows) == 0:
             return None
-        chunk = _chunk(jax.device_get(_results(self.lanes)), ended)
-        chunk["trial"] = self.work.group.indices[self.trial[ended]]
-        self.trial[ended] = -1
-        return chunk
+        run, state = self.lanes.run, self.lanes.run.state
+        result = Result(
+            params=state.params,
+            history=run.history,
+            best_epoch=run.best_epoch,
+            kept_epoch=self.lanes.kept_epoch,
+            epochs=run.epoch,
+            steps=state.step,
+            status=run.status,
+            cause=run.cause,
+        )
+        result, test = jax.tree.map(lambda leaf: leaf[rows], jax.device_get((result, self.lanes.test)))
+        trials = self.work.group.indices[self.trial[rows]]
+        self.trial[rows] = -1
+        return Ended(trials, result, test)
 
-    def saved(self):
-        """The busy lanes, as a dict from trial to the leaves of its lane."""
-        leaves = jax.tree.leaves(jax.device_get(_plain(self.lanes)))
-        return {int(self.trial[lane]): [leaf[lane] for leaf in leaves] for lane in np.flatnonzero(self.trial >= 0)}
+    def running(self) -> dict[int, tuple[int, np.ndarray, int]]:
+        """For each trial in progress: its lane, its monitored history so far, and its epochs."""
+        plan = self.work.program.plan
+        history = np.asarray(self.lanes.run.history[f"validation_{plan.monitor}"])
+        epochs = np.asarray(self.lanes.run.epoch)
+        busy = np.flatnonzero(self.trial >= 0)
+        return {int(self.work.group.indices[self.trial[i]]): (int(i), history[i], int(epochs[i])) for i in busy}
+
+    def saved(self, turn: int) -> dict[int, Saved]:
+        """The trials in progress, by their number in the group."""
+        leaves = jax.tree.leaves(jax.device_get(plain(self.lanes)))
+        epochs, busy = np.asarray(self.lanes.run.epoch), np.flatnonzero(self.trial >= 0)
+        return {int(self.trial[i]): Saved(turn, int(i), int(epochs[i]), [leaf[i] for leaf in leaves]) for i in busy}
 
 
-def run_group(work, lanes, queue, saved, hooks):
-    """Runs all trials of a queue. `hooks` has `ended(chunk)`, `looked(halves)`, which may ask to stop, and `prune`."""
+def make_halves(work: Work, lanes: int, queue: deque[int], saved: dict[int, Saved]) -> list[Half]:
+    """The lanes with their program compiled and saved trials back in their places."""
     halves = [Half(work, lanes * work.program.mesh.size) for _ in range(HALVES)]
-    pace = Pace(work.program)
-    for half in halves:
-        half.resume(saved)
-    queue.extend(saved)  # where there were more lanes before: these begin anew
-    for half in halves:
-        half.fill(queue)
-        if half.busy:
-            half.dispatch(pace.epochs)
-    turns = deque(half for half in halves if half.busy)
-    while turns:
-        half = turns.popleft()
-        chunk = half.collect()
-        pace.measure(half.epochs)
-        if chunk is not None:
-            hooks.ended(chunk)
-        hooks.prune(half)
-        if hooks.looked(halves):
-            break
-        half.fill(queue)
-        if half.busy:
-            half.dispatch(pace.epochs)
-            turns.append(half)
+    halves[0].dispatch(0)  # an empty segment: compiles before there is anything to lose
+    jax.block_until_ready(halves[0].lanes)
+    exactly = all(one.half < HALVES and one.lane < len(halves[0].trial) for one in saved.values())
+    if saved:
+        for turn, half in enumerate(halves):
+            half.resume(saved, exactly, turn)
+    queue.extend(saved)  # with fewer lanes than before some find no place: they start anew
+    return halves
+
+
+def segments(
+    halves: list[Half], queue: deque[int], pace: "Pace", pause: Callable[[], bool]
+) -> Iterator[tuple[Half, Ended | None] | None]:
+    """Runs all trials of a queue.
+
+    Yields:
+      After every segment, the half that ran it and the trials that ended in it; and None whenever `pause()` asked for
+      a pause and all lanes are at rest, which is the moment to save them.
+    """
+    ready, in_flight = deque(halves), deque()
+    while ready or in_flight:
+        if pause() and not in_flight:
+            yield None
+        while ready and not pause():
+            half = ready.popleft()
+            half.fill(queue)
+            if half.busy:
+                half.dispatch(pace.epochs)
+                in_flight.append(half)
+        if in_flight:
+            half = in_flight.popleft()
+            ended = half.collect()
+            pace.measure(half.epochs)
+            ready.append(half)
+            yield half, ended
 
 
 class Pace:
-    """How many epochs a segment has: as many as take about half a second."""
+    """How many epochs a segment has: as many as take about half a second, or a fixed number."""
 
-    def __init__(self, program):
-        self.most = max(1, program.plan.epochs // SEGMENTS_A_RUN) if program.batched else program.plan.epochs
-        self.epochs = 1
-        self.last = None
+    def __init__(self, program: Program, fixed: int | None = None) -> None:
+        self.most = max(1, program.plan.epochs // _SEGMENTS_PER_RUN) if program.batched else program.plan.epochs
+        self.fixed = fixed
+        self.epochs = 1 if fixed is None else fixed
+        self.last: float | None = None
 
-    def measure(self, epochs):
+    def measure(self, epochs: int) -> None:
         """Takes the time since the last segment ended, which is that of one segment: the halves take turns."""
         now = time.monotonic()
-        if self.last is not None:
-            factor = np.clip(SECONDS_A_SEGMENT / max(now - self.last, 1e-6), 0.5, 4.0)
+        if self.last is not None and self.fixed is None:
+            factor = np.clip(_SECONDS_PER_SEGMENT / max(now - self.last, 1e-6), 0.5, 4.0)
             self.epochs = int(np.clip(round(epochs * factor), 1, self.most))
         self.last = now
-
-
-def _in_turn(count, devices):
-    """The lanes of a half, one of each device after the other, so that few trials are spread over all devices."""
-    return np.arange(count).reshape(devices, -1).T.ravel()
-
-
-def _results(lanes):
-    """The part of the lanes that is kept of a trial, still on the device."""
-    return lanes._replace(
-        run=lanes.run._replace(state=lanes.run.state._replace(opt_state=None, key=None), order_key=None)
-    )
-
-
-def _chunk(lanes, ended):
-    """The ended lanes as a dict of arrays with a row each."""
-    run = jax.tree.map(lambda leaf: leaf[ended], lanes.run)
-    restored = np.zeros(len(ended), bool) if run.best_params is None else run.best_epoch >= 0
-    params = run.state.params
-    if run.best_params is not None:
-        params = jax.tree.map(lambda best, last: np.where(_column(restored, best), best, last), run.best_params, params)
-    chunk = {"status": run.status, "cause": run.cause, "epochs": run.epoch, "steps": run.state.step}
-    chunk |= {"best_epoch": run.best_epoch, "restored": restored}
-    test = {name: values[ended] for name, values in lanes.test.items()}
-    return chunk | flat("history", run.history) | flat("test", test) | flat("params", params)
-
-
-def _column(flags, like):
-    return flags.reshape((-1,) + (1,) * (like.ndim - 1))
-
-
-def _is_key(leaf):
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _plain(tree):
-    """Typed keys as their words."""
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
-
-
-def _typed(tree, like):
-    """Words as typed keys again."""
-    return jax.tree.map(lambda leaf, twin: jax.random.wrap_key_data(leaf) if _is_key(twin) else leaf, tree, like)
-
-
-def best_so_far(values, mode):
-    """The best of finished trials' monitored values; NaN where there is none."""
-    values = np.asarray(values)
-    values = values[np.isfinite(values)]
-    return float("nan") if values.size == 0 else float(values.min() if mode == "min" else values.max())

@@ -8,52 +8,95 @@ from jaxmlp.checks import check_count, require
 
 
 class SuccessiveHalving(NamedTuple):
-    """Ends the worse trials at rungs `first`, `first * factor`, `first * factor^2`, ... epochs; see its maker."""
+    """Ends the worse trials at rungs of `first`, `first * factor`, `first * factor^2`, ... epochs.
+
+    Attributes:
+      first: the epochs of the first rung.
+      factor: one in so many trials goes on.
+    """
 
     first: int
     factor: int
 
 
-def successive_halving(first=1, factor=3):
-    """A pruner for `train_many`: at each rung, a trial goes on only if it is among the best 1 / factor so far.
+def successive_halving(first: int = 1, factor: int = 3) -> SuccessiveHalving:
+    """A pruner for `train_many`: at each rung, a trial continues only if it is among the best 1 / factor so far.
 
-    The value compared is the best monitored one up to the rung, so that a trial that is judged late is judged alike. As
-    trials come to a rung at different times, which of them are pruned depends on the order in which they ran: with a
-    pruner, a study on other devices may keep others.
+    The value compared is the best monitored one up to the rung. Trials reach a rung at different times, and each is
+    judged once, against those that came before it. So which trials are pruned depends on the order in which trials ran:
+    it is the same on every run with the same number of lanes and devices, interrupted by a signal or not, and may
+    differ with other numbers of them, between shards that share a directory, and after a process was killed. Verdicts
+    are on disk before they take effect, and no trial is judged twice.
 
     Args:
-      first: the epochs of the first rung, at least 1.
+      first: epochs of the first rung, at least 1; also the length of a segment, so small values cost time.
       factor: at least 2.
 
     Returns:
       A `SuccessiveHalving`.
 
-    >>> successive_halving(first=2, factor=4)
-    SuccessiveHalving(first=2, factor=4)
+    Raises:
+      ValueError: for numbers that break these rules.
 
-    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), in its stopping form.
+    Example:
+      >>> successive_halving(first=2, factor=4)
+      SuccessiveHalving(first=2, factor=4)
+
+    References:
+      Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), in its stopping form,
+      https://arxiv.org/abs/1810.05934.
     """
-    check_count("successive_halving", "first", first)
-    check_count("successive_halving", "factor", factor)
+    check_count("successive_halving", first=first)
+    check_count("successive_halving", factor=factor)
     require(factor >= 2, "successive_halving", "factor", "be at least 2", factor)
     return SuccessiveHalving(int(first), int(factor))
 
 
+class Verdict(NamedTuple):
+    """What was decided about a trial at a rung: fit for JSON."""
+
+    trial: int
+    rung: int
+    value: float
+    falls: bool
+
+
 class Rungs:
-    """What trials had reached at each rung."""
+    """What trials had reached at each rung, and who was told to end there.
 
-    def __init__(self, pruner, epochs):
-        rungs = [pruner.first * pruner.factor**i for i in range(64) if pruner.first * pruner.factor**i < epochs]
-        self.factor = pruner.factor
-        self.values = {rung: {} for rung in rungs}
+    `own` are the verdicts made here; those that other processes made are added by `learn`.
+    """
 
-    def falls(self, trial, history, epochs):
-        """Whether a trial ends here: `history` is its monitored metric, less is better, of `epochs` epochs so far."""
-        for rung, seen in self.values.items():
-            if epochs < rung or trial in seen:
-                continue
-            seen[trial] = np.min(history[:rung])
-            keep = max(1, len(seen) // self.factor)
-            if seen[trial] > np.sort(list(seen.values()))[keep - 1]:
+    def __init__(self, pruner: SuccessiveHalving, epochs: int) -> None:
+        lengths = (pruner.first * pruner.factor**i for i in range(64))
+        self.first, self.factor = pruner.first, pruner.factor
+        self.seen: dict[int, dict[int, Verdict]] = {rung: {} for rung in lengths if rung < epochs}
+        self.own: list[Verdict] = []
+
+    def learn(self, verdicts: list[Verdict]) -> None:
+        """Takes over what was decided elsewhere or earlier; the first verdict on a trial stands."""
+        for verdict in verdicts:
+            self.seen[verdict.rung].setdefault(verdict.trial, verdict)
+
+    def falls(self, trial: int, history: np.ndarray, epochs: int) -> bool:
+        """Whether a trial ends here.
+
+        Args:
+          trial: its number in the study.
+          history: its monitored metric, less is better, of which `epochs` epochs are done.
+          epochs: how many.
+        """
+        for rung, seen in self.seen.items():
+            if epochs < rung:
+                break
+            if trial not in seen:
+                seen[trial] = self._judge(trial, rung, float(np.min(history[:rung])))
+                self.own.append(seen[trial])
+            if seen[trial].falls:
                 return True
         return False
+
+    def _judge(self, trial: int, rung: int, value: float) -> Verdict:
+        values = sorted([value, *(verdict.value for verdict in self.seen[rung].values())])
+        keep = max(1, len(values) // self.factor)
+        return Verdict(trial, rung, value, value > values[keep - 1])

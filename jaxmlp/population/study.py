@@ -1,190 +1,190 @@
-"""The study: what `train_many` found out, as a table, histories, parameters, and a directory."""
+"""The study: the results of `train_many`, as a table, histories, parameters, and a directory."""
 
+import os
+import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.population.storage import read_arrays, read_json, write_arrays, write_json
-from jaxmlp.run import Cause, Status
+from jaxmlp.epochs import Cause, Status
+from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
+from jaxmlp.population.storage import DESCRIPTION, identity_of, read_description, write_json
+from jaxmlp.types import Array, Params, PyTree
 
-DESCRIPTION = "study.json"
-CHUNKS = "trials-*.npz"
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Study:
-    """The results of a population, a row a trial.
+    """The results of a population, one row per trial.
 
-    - `table()`: a pandas DataFrame.
-    - `history(name)`: a DataFrame of trials by epochs.
-    - `params(trial)`: one trial's parameters; `params(trials)`: stacked.
-    - `ensemble(predict, inputs, trials)`: the mean prediction.
-    - `save(directory)`, and `load_study(directory)` for the way back.
-
-    `description` is a dict of what was asked for; `trials` the rows `{hyperparameters, "seed"}`, whose places number
-    the trials; `done` the numbers of those that have ended, in order.
+    Attributes:
+      description: what was asked for, a dict fit for JSON.
+      trials: the rows `{recipe, hyperparameters, seed}`, whose places number the trials.
+      done: the numbers of the trials that have ended, in order.
     """
 
-    def __init__(self, description, chunks):
+    def __init__(self, description: dict[str, Any], ended: list[Ended]) -> None:
         self.description = description
-        self.trials = description["trials"]
-        self._chunks = _merged(chunks)
-        self._place = {int(trial): (chunk, row) for chunk in self._chunks for row, trial in enumerate(chunk["trial"])}
-        self.done = sorted(self._place)
+        self.trials: list[dict[str, Any]] = description["trials"]
+        self._ended = joined(ended)
+        self._place = {int(trial): (batch, row) for batch in self._ended for row, trial in enumerate(batch.trial)}
+        self.done: list[int] = sorted(self._place)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Study({len(self.done)} of {len(self.trials)} trials done)"
 
-    def table(self):
-        """A row for each trial that has ended.
+    def table(self) -> "pd.DataFrame":
+        """One row for each trial that has ended.
 
         Returns:
           A pandas DataFrame, indexed by trial: hyperparameters, `seed`, `status`, `cause`, `epochs` (completed),
           `steps`, `best_epoch` (an index into the history, -1 for none), `train_...` and `validation_...` metrics at
-          the epoch whose parameters were kept, and `test_...` metrics of those parameters. A trial that diverged before
-          its first epoch was complete has NaN in the former.
+          the epoch whose parameters were kept, and `test_...` metrics of those parameters. NaN for what a trial does
+          not have: another recipe's metric, or any metric if it diverged before its first epoch was complete. A
+          hyperparameter named like another column is shown as `params_<name>`.
         """
-        rows = [{**self.trials[trial], **_summary(*self._place[trial])} for trial in self.done]
-        return _pandas().DataFrame(rows, index=_pandas().Index(self.done, name="trial"))
+        pandas = _pandas()
+        names = list(dict.fromkeys(name for trial in self.trials for name in trial))
+        index = pandas.Index(self.done, name="trial", dtype="int64")
+        asked = pandas.DataFrame([self.trials[trial] for trial in self.done], index=index, columns=names)
+        batches = [pandas.DataFrame(_columns(batch), index=batch.trial) for batch in self._ended]
+        found = pandas.concat(batches) if batches else pandas.DataFrame(columns=["status", "cause", *_INTEGERS])
+        return asked.join(found)
 
-    def history(self, name):
+    def history(self, name: str) -> "pd.DataFrame":
         """One metric over time, such as `validation_loss`.
 
         Returns:
-          A pandas DataFrame: a row for each trial that has ended, a column for each epoch; NaN from a trial's end on.
+          A pandas DataFrame: one row for each trial that has ended and has the metric, one column for each epoch; NaN
+          after a trial's last epoch.
+
+        Raises:
+          ValueError: for a name that no trial has.
         """
-        names = sorted({key.removeprefix("history/") for chunk in self._chunks for key in chunk if "history/" in key})
+        names = sorted({key for batch in self._ended for key in batch.result.history})
         require(name in names, "Study.history", "name", f"be one of {', '.join(names)}", name)
-        rows = [self._place[trial][0][f"history/{name}"][self._place[trial][1]] for trial in self.done]
-        index = _pandas().Index(self.done, name="trial")
+        having = [trial for trial in self.done if name in self._place[trial][0].result.history]
+        rows = [self._place[trial][0].result.history[name][self._place[trial][1]] for trial in having]
+        index = _pandas().Index(having, name="trial")
         return _pandas().DataFrame(np.stack(rows), index=index).rename_axis("epoch", axis=1)
 
-    def params(self, trials=None):
-        """Parameters: those of the best epoch where patience was given, else the last ones.
+    def params(self, trials: int | Sequence[int] | Any = None) -> Params:
+        """Parameters kept: those of the best epoch if patience was given, otherwise the last ones.
 
         Args:
-          trials: a trial's number, or a list of numbers of trials with the same structure; None: all that have ended.
+          trials: a trial's number, or a list of numbers of trials with the same structure, or a mask of bools over
+            `done`, such as `table["learning_rate"] == 0.1`; None for all trials that have ended.
 
         Returns:
-          The params of one trial, or stacked along a leading axis.
+          The params of one trial, or stacked along a leading axis, in the structure that the learner gave them. A
+          study from `load_study` has nested lists and dicts, unless it was told the structure.
+
+        Raises:
+          ValueError: for trials that have not ended, or whose parameters differ in structure or shape.
         """
-        if isinstance(trials, (int, np.integer)):
+        if isinstance(trials, (int, np.integer)) and not isinstance(trials, bool):
             return jax.tree.map(lambda leaf: leaf[0], self.params([int(trials)]))
-        wanted = self.done if trials is None else [int(trial) for trial in trials]
+        wanted = self._numbers(trials)
         rule = "be numbers of trials that have ended"
         require(wanted and all(trial in self._place for trial in wanted), "Study.params", "trials", rule, trials)
-        recipes = {self.trials[trial].get("recipe", "") for trial in wanted}
-        require(
-            len(recipes) == 1, "Study.params", "trials", "be of one recipe, for others differ in shape", sorted(recipes)
-        )
-        names = [key for key in self._place[wanted[0]][0] if key.startswith("params/")]
-        leaves = {
-            name: np.stack([self._place[trial][0][name][self._place[trial][1]] for trial in wanted]) for name in names
-        }
-        return _nested({name.removeprefix("params/"): jnp.asarray(leaf) for name, leaf in leaves.items()})
+        shapes = {self._shape(trial) for trial in wanted}
+        recipes = sorted({str(self.trials[trial].get("recipe", "")) for trial in wanted})
+        require(len(shapes) == 1, "Study.params", "trials", "be of one structure and shape", recipes)
+        places = [self._place[trial] for trial in wanted]
+        kept = [jax.tree.map(lambda leaf, row=row: leaf[row], batch.result.params) for batch, row in places]
+        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *kept)
 
-    def ensemble(self, predict, inputs, trials=None):
-        """The mean over trials of `predict(params, inputs)`: of logits, or of probabilities if predict returns them.
+    def _numbers(self, trials: Any) -> list[int]:
+        """Numbers of trials, of a list of numbers, a mask, or None."""
+        if trials is None:
+            return self.done
+        given = np.asarray(trials)
+        if given.dtype != bool:
+            return [int(trial) for trial in trials]
+        rule = f"be a mask of {len(self.done)} bools, one for each trial that has ended"
+        require(given.shape == (len(self.done),), "Study.params", "trials", rule, given.shape)
+        return [trial for trial, chosen in zip(self.done, given, strict=True) if chosen]
+
+    def _shape(self, trial: int) -> Any:
+        leaves, structure = jax.tree.flatten(self._place[trial][0].result.params)
+        return structure, tuple((leaf.shape[1:], str(leaf.dtype)) for leaf in leaves)
+
+    def ensemble(self, predict: Callable[[Params, Any], Array], inputs: PyTree, trials: Any = None) -> Array:
+        """The mean over trials of `predict(params, inputs)`: of logits, or of probabilities if it returns them.
 
         Args:
           predict: a function of one trial's params and the inputs, such as `jaxmlp.apply`.
-          inputs: handed to it.
+          inputs: passed on to it.
           trials: as in `params`.
         """
-        params = self.params(self.done if trials is None else np.atleast_1d(trials).tolist())
+        one = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
+        params = self.params([int(trials)] if one else trials)
         return jnp.mean(jax.lax.map(lambda one: predict(one, inputs), params), axis=0)
 
-    def save(self, directory):
-        """Writes the study into a directory, which `load_study` reads."""
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        write_json(directory / DESCRIPTION, self.description)
-        for number, chunk in enumerate(self._chunks):
-            write_arrays(directory / f"trials-saved-{number}.npz", chunk)
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Writes the study into a directory that holds no study yet; `load_study` reads it.
+
+        Raises:
+          FileExistsError: if there is a study already.
+        """
+        path = Path(directory).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / DESCRIPTION).exists():
+            raise FileExistsError(f"Study.save: directory must not hold a study already, got {path}")
+        description = {**self.description, "saved": uuid.uuid4().hex}
+        for ended in self._ended:
+            write_ended(path, ended, identity_of(description))
+        write_json(path / DESCRIPTION, description)
 
 
-def load_study(directory):
+def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
     """The study of a directory that `train_many` or `Study.save` wrote: the trials that all processes have finished.
 
     Args:
       directory: a path.
+      like: params of the structure that the study's have, such as `learner.init(key)`; None for nested lists and dicts.
 
     Returns:
-      A `Study`. Nested lists and dicts of parameters come back as they were; other containers as dicts by path.
+      A `Study`.
 
     Raises:
-      FileNotFoundError: where there is no study; ValueError: for a damaged file.
+      FileNotFoundError: if there is no study. ValueError: for a damaged file, or one of another study.
     """
-    path = Path(directory) / DESCRIPTION
-    if not path.exists():
+    path = Path(directory).expanduser()
+    if not (path / DESCRIPTION).exists():
         raise FileNotFoundError(f"load_study: directory must hold a {DESCRIPTION}, got {directory}")
-    return Study(read_json(path), read_chunks(directory))
+    description = read_description(path)
+    likes = None if like is None else dict.fromkeys(range(len(description["trials"])), like)
+    return Study(description, read_ended(path, description, likes))
 
 
-def read_chunks(directory):
-    """The chunks of finished trials of a directory."""
-    return [read_arrays(path) for path in sorted(Path(directory).glob(CHUNKS))]
+_INTEGERS = ("epochs", "steps", "best_epoch")
 
 
-def _merged(chunks):
-    """Chunks with the same arrays and shapes as one chunk; a trial that was finished twice counts once."""
-    kinds: dict[Any, list[Any]] = {}
-    for chunk in chunks:
-        kinds.setdefault(tuple(sorted((name, array.shape[1:]) for name, array in chunk.items())), []).append(chunk)
-    merged = [{name: np.concatenate([chunk[name] for chunk in same]) for name in same[0]} for same in kinds.values()]
-    firsts = [np.unique(chunk["trial"], return_index=True)[1] for chunk in merged]
-    return [{name: array[first] for name, array in chunk.items()} for chunk, first in zip(merged, firsts, strict=True)]
-
-
-def _summary(chunk, row):
-    status, epochs, best = Status(int(chunk["status"][row])), int(chunk["epochs"][row]), int(chunk["best_epoch"][row])
-    shown = best if chunk["restored"][row] else epochs - 1
-    metrics = {
-        name.removeprefix("history/"): float(array[row, shown]) if shown >= 0 else float("nan")
-        for name, array in chunk.items()
-        if name.startswith("history/")
-    }
-    test = {"test_" + name.removeprefix("test/"): float(chunk[name][row]) for name in chunk if name.startswith("test/")}
+def _columns(batch: Ended) -> dict[str, Any]:
+    """The table's columns of trials that have ended."""
+    result, rows = batch.result, np.arange(len(batch.trial))
+    shown = result.kept_epoch
+    metrics = {name: np.where(shown >= 0, values[rows, shown], np.nan) for name, values in result.history.items()}
     return {
-        "status": status.name.lower(),
-        "cause": Cause(int(chunk["cause"][row])).name.lower(),
-        "epochs": epochs,
-        "steps": int(chunk["steps"][row]),
-        "best_epoch": best,
-        **metrics,
-        **test,
+        "status": [Status(int(code)).name.lower() for code in result.status],
+        "cause": [Cause(int(code)).name.lower() for code in result.cause],
+        **{name: np.asarray(getattr(result, name), np.int64) for name in _INTEGERS},
+        **{name: values.astype(float) for name, values in metrics.items()},
+        **{f"test_{name}": values.astype(float) for name, values in batch.test.items()},
     }
 
 
-def flat(prefix, tree):
-    """A tree as a dict of NumPy arrays named by their paths, such as `params/0/w`."""
-    paths = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        f"{prefix}/{jax.tree_util.keystr(path, simple=True, separator='/')}": np.asarray(leaf) for path, leaf in paths
-    }
-
-
-def _nested(leaves):
-    """The tree of a dict by path: whole numbers from 0 are places of a list, other names keys of a dict."""
-    if list(leaves) == [""]:
-        return leaves[""]
-    heads: dict[str, Any] = {}
-    for path, leaf in leaves.items():
-        head, _, rest = path.partition("/")
-        heads.setdefault(head, {})[rest] = leaf
-    children = {head: _nested(rest) for head, rest in heads.items()}
-    if sorted(children) == sorted(str(i) for i in range(len(children))):
-        return [children[str(i)] for i in range(len(children))]
-    return children
-
-
-def _pandas():
+def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:
-        message = "Study.table: pandas must be installed: pip install 'jaxmlp[experiments]'"
+        message = "Study.table: pandas must be installed: pip install 'jaxmlp[compare]'"
         raise ImportError(message) from error
     return pd

@@ -2,7 +2,7 @@
 
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,86 +12,110 @@ import numpy as np
 
 from jaxmlp.checks import check_count, require
 from jaxmlp.leaves import strong
+from jaxmlp.programs import weak, weakened
 from jaxmlp.run import checked_learner
+from jaxmlp.training import Learner
+
+# The table's own columns: a hyperparameter of such a name is shown as `params_<name>`.
+_COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch")
+_METRICS = ("train_", "validation_", "test_")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """A user's function as one of numbers; equal where the function is, so that a second study compiles nothing."""
+class FromNumbers:
+    """A recipe as a function of a dict of numbers; equal if the recipe is, so that a second study is not recompiled."""
 
-    function: Callable[..., Any]
+    recipe: Callable[..., Any]
 
-    def __call__(self, numbers):
-        return strong(checked_learner("train_many", self.function(**numbers)))
+    def __call__(self, numbers: dict[str, Any]) -> Learner:
+        return strong(checked_learner("train_many", self.recipe(**numbers)))
 
 
 class Group(NamedTuple):
     """The trials that share one compiled program.
 
-    `make(numbers)` returns the learner; `numbers` is a tree of arrays whose leading axis, like `seeds` and `indices`,
-    runs over the group's trials; `indices` are their places in the study.
+    Attributes:
+      name: of the recipe; empty if there is only one.
+      make: `numbers -> Learner`; it holds the user's functions weakly.
+      owners: these functions.
+      numbers: a tree of arrays (n, ...) over the group's trials.
+      seeds: (n,) uint32.
+      indices: (n,) the trials' numbers in the study.
     """
 
     name: str
-    make: Callable[[Any], Any]
+    make: Callable[[Any], Learner]
+    owners: list[Any]
     numbers: Any
     seeds: np.ndarray
     indices: np.ndarray
 
 
-def make_groups(recipe, seeds, trials, grids):
-    """The groups of a study, and its trials as a list of dicts `{"recipe", hyperparameters, "seed"}`."""
-    seeds = _seeds(seeds)
+def make_groups(
+    recipe: Any, seeds: int | Sequence[int], trials: Any, grids: Mapping[str, Any]
+) -> tuple[list[Group], list[dict[str, Any]]]:
+    """The groups of a study, and its trials as rows of the table: recipe, hyperparameters, seed."""
+    seed_values = _seeds(seeds)
     recipes = recipe if isinstance(recipe, dict) else {"": recipe}
     require(len(recipes) > 0, "train_many", "recipe", "be a function, a batch of learners, or a dict of them", recipe)
-    require(trials is None or not grids, "train_many", "trials", "be None where grids are given", trials)
+    require(trials is None or not grids, "train_many", "trials", "be None if grids are given", trials)
     _check_names(recipes, grids)
     groups, rows = [], []
     for name, one in recipes.items():
-        make, numbers, labels = _numbers(one, trials, grids)
-        chosen = np.repeat(np.arange(len(labels)), len(seeds))
+        make, owners, numbers, labels = _numbers(one, trials, grids)
+        chosen = np.repeat(np.arange(len(labels)), len(seed_values))
         indices = np.arange(len(rows), len(rows) + len(chosen))
         numbers = jax.tree.map(lambda column, chosen=chosen: np.asarray(column)[chosen], numbers)
-        groups.append(Group(name, make, numbers, np.tile(seeds, len(labels)), indices))
+        groups.append(Group(name, make, owners, numbers, np.tile(seed_values, len(labels)), indices))
         named = {"recipe": name} if isinstance(recipe, dict) else {}
-        rows += [{**named, **label, "seed": int(seed)} for label in labels for seed in seeds]
+        rows += [{**named, **_shown(label), "seed": int(seed)} for label in labels for seed in seed_values]
     return groups, rows
 
 
-def _numbers(recipe, trials, grids):
+def _shown(label: dict[str, float]) -> dict[str, float]:
+    """Hyperparameters as columns of the table, none of which hides one of its own."""
+    taken = {name for name in label if name in _COLUMNS or name.startswith(_METRICS)}
+    return {f"params_{name}" if name in taken else name: value for name, value in label.items()}
+
+
+def _numbers(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[Any, list[Any], Any, list[dict[str, float]]]:
     """How to make a learner of numbers, the numbers as columns, and a dict that names each combination."""
     if hasattr(recipe, "loss") and hasattr(recipe, "optimizer"):
-        rule = "be None where the recipe is a batch of learners: its numbers are in it"
+        rule = "be None if the recipe is a batch of learners: it holds its numbers"
         require(trials is None and not grids, "train_many", "trials and grids", rule, trials or sorted(grids))
         return _batch_of_learners(recipe)
     rule = "be a function of hyperparameters, a batch of learners, or a dict of them"
     require(callable(recipe), "train_many", "recipe", rule, recipe, TypeError)
     labels = _product(recipe, grids) if trials is None else _listed(trials)
     names = list(labels[0])
-    columns = {name: np.asarray([label[name] for label in labels], jnp.result_type(float)) for name in names}
     _check_signature(recipe, names)
-    return Recipe(recipe), columns, labels
+    for label in labels:  # with the numbers at hand, so that their ranges are checked as in `fit`
+        checked_learner("train_many", recipe(**label))
+    columns = {name: np.asarray([label[name] for label in labels], jnp.result_type(float)) for name in names}
+    owners: list[Any] = []
+    return FromNumbers(weak(recipe, owners)), owners, columns, labels
 
 
-def _batch_of_learners(learner):
+def _batch_of_learners(learner: Any) -> tuple[Any, list[Any], Any, list[dict[str, float]]]:
     learner = checked_learner("train_many", learner)
     sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(learner)}
     rule = "have one leading axis of the same size on all its numbers, as from jax.vmap(recipe)(...)"
     require(len(sizes) == 1 and sizes != {()}, "train_many", "a batch of learners", rule, sorted(sizes))
     ((size,),) = sizes
-    return _itself, strong(learner), [{"learner": i} for i in range(size)]
+    weak_learner, owners = weakened(learner)
+    return _itself, owners, strong(weak_learner), [{"learner": i} for i in range(size)]
 
 
-def _itself(learner):
+def _itself(learner: Learner) -> Learner:
     return learner
 
 
-def _product(recipe, grids):
+def _product(recipe: Callable[..., Any], grids: Mapping[str, Any]) -> list[dict[str, float]]:
     taken = {name: _values(name, values) for name, values in grids.items() if name in _accepted(recipe, grids)}
     return [dict(zip(taken, values, strict=True)) for values in itertools.product(*taken.values())]
 
 
-def _listed(trials):
+def _listed(trials: Any) -> list[dict[str, float]]:
     rule = "be a list of dicts of numbers with the same names"
     is_list = isinstance(trials, (list, tuple)) and trials and all(isinstance(trial, dict) for trial in trials)
     require(is_list, "train_many", "trials", rule, trials, TypeError)
@@ -99,7 +123,7 @@ def _listed(trials):
     return [{name: _values(name, [value])[0] for name, value in trial.items()} for trial in trials]
 
 
-def _values(name, values):
+def _values(name: str, values: Any) -> list[float]:
     """A grid as a list of Python floats; float32 in, the same float32 out."""
     column = np.asarray(jax.device_get(values))
     column = column[None] if column.ndim == 0 else column
@@ -109,21 +133,21 @@ def _values(name, values):
     return [float(value) for value in column.astype(np.float64)]
 
 
-def _accepted(recipe, names):
+def _accepted(recipe: Callable[..., Any], names: Iterable[str]) -> set[str]:
     parameters = inspect.signature(recipe).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return set(names)
     return {parameter.name for parameter in parameters}
 
 
-def _check_names(recipes, grids):
+def _check_names(recipes: dict[str, Any], grids: Mapping[str, Any]) -> None:
     for name in grids:
         functions = [recipe for recipe in recipes.values() if callable(recipe)]
         known = not functions or any(name in _accepted(recipe, grids) for recipe in functions)
         require(known, "train_many", name, "be an argument of the recipe", name, TypeError)
 
 
-def _check_signature(recipe, names):
+def _check_signature(recipe: Callable[..., Any], names: list[str]) -> None:
     try:
         inspect.signature(recipe).bind(**dict.fromkeys(names))
     except TypeError as error:
@@ -131,13 +155,13 @@ def _check_signature(recipe, names):
         require(False, "train_many", "recipe", rule, str(inspect.signature(recipe)), TypeError)
 
 
-def _seeds(seeds):
+def _seeds(seeds: int | Sequence[int]) -> np.ndarray:
     if isinstance(seeds, (int, np.integer)):
-        check_count("train_many", "seeds", seeds)
+        check_count("train_many", seeds=seeds)
         return np.arange(seeds, dtype=np.uint32)
     listed = np.asarray(seeds)
-    rule = "be a count, or a list of different whole numbers from 0 to 2**32 - 1"
+    rule = "be a count, or a list of different integers from 0 to 2**32 - 1"
     require(listed.ndim == 1 and listed.size > 0 and listed.dtype.kind in "iu", "train_many", "seeds", rule, seeds)
-    fine = listed.min() >= 0 and listed.max() < 2**32 and len(set(listed.tolist())) == len(listed)
-    require(fine, "train_many", "seeds", rule, seeds)
+    valid = listed.min() >= 0 and listed.max() < 2**32 and len(set(listed.tolist())) == len(listed)
+    require(valid, "train_many", "seeds", rule, seeds)
     return listed.astype(np.uint32)

@@ -1,0 +1,290 @@
+"""The loop that `fit` and the lanes of a population share: one epoch after the other, with early stopping.
+
+    run = start(...)
+    while run.status == Status.RUNNING:
+        run = advance(..., run)
+    result = finish(run)
+
+`advance` is the same compiled arithmetic in both, so a trial gives the same numbers wherever it runs.
+"""
+
+import enum
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxmlp.checks import require
+from jaxmlp.shuffle import epoch_order
+from jaxmlp.threefry import fold_in, split
+from jaxmlp.training import Learner, TrainState, train_step
+from jaxmlp.types import Array, Key, Params, PyTree, Scalar
+
+__all__ = ["Cause", "Result", "Status"]
+
+
+class Status(enum.IntEnum):
+    """How a run stands: in progress, out of epochs, stopped early, diverged, or pruned by its population."""
+
+    RUNNING = 0
+    FINISHED = 1
+    STOPPED = 2
+    DIVERGED = 3
+    PRUNED = 4
+
+
+class Cause(enum.IntEnum):
+    """What became non-finite first in a run that diverged."""
+
+    NONE = 0
+    LOSS = 1
+    PARAMETERS = 2
+    VALIDATION = 3
+
+
+class Plan(NamedTuple):
+    """The static part of a run's settings: a new value is a new program.
+
+    Attributes:
+      function: the public function that runs it, for error texts.
+      epochs: the maximum number of epochs.
+      batch_size: rows per step.
+      monitor: the validation metric that decides.
+      mode: "min" or "max".
+    """
+
+    function: str
+    epochs: int
+    batch_size: int
+    monitor: str
+    mode: str
+
+
+class Stopping(NamedTuple):
+    """When to stop early: numbers, which may be traced.
+
+    Attributes:
+      patience: epochs without improvement before the run stops; None to never stop early.
+      min_delta: how much better the monitored metric must be to count as an improvement.
+    """
+
+    patience: Scalar | None
+    min_delta: Scalar
+
+
+class Run(NamedTuple):
+    """A run in progress, a pytree.
+
+    Attributes:
+      state: the training state after the last epoch.
+      order_key: the key that all epochs derive their batch order from.
+      epoch: () int32, the number of epochs completed.
+      status: () int32, a code of `Status`.
+      cause: () int32, a code of `Cause`.
+      best: the monitored metric at `best_epoch`, negated if more is better.
+      best_epoch: () int32, index into the history; -1 before the first epoch.
+      best_params: the parameters at `best_epoch`; None without patience.
+      history: {name: (epochs,)}, NaN for epochs to come.
+    """
+
+    state: TrainState
+    order_key: Key
+    epoch: Array
+    status: Array
+    cause: Array
+    best: Array
+    best_epoch: Array
+    best_params: Params
+    history: dict[str, Array]
+
+
+class Result(NamedTuple):
+    """The results of a training run, a pytree of arrays.
+
+    Attributes:
+      params: the parameters kept: those of the best epoch if patience was given, otherwise the last ones (the last
+        finite ones if the run diverged).
+      history: {name: (epochs,)}: `train_loss` (the mean over the epoch's batches, penalties and dropout included),
+        other metrics of the loss as `train_...`, and `validation_...` for each metric of `evaluate`. NaN after the
+        last epoch.
+      best_epoch: () int32, index into the history of the best monitored value; -1 if no epoch was completed.
+      kept_epoch: () int32, index into the history of the epoch whose parameters were kept; -1 if none was completed.
+      epochs: () int32, the number of epochs completed.
+      steps: () int32, the number of steps done; for a diverged run, the step (counted from 0) that failed.
+      status: () int32, a code of `Status`.
+      cause: () int32, a code of `Cause`.
+    """
+
+    params: Params
+    history: dict[str, Array]
+    best_epoch: Array
+    kept_epoch: Array
+    epochs: Array
+    steps: Array
+    status: Array
+    cause: Array
+
+    @property
+    def reason(self) -> str:
+        """Why the run ended, in words; for a single run outside of jit."""
+        epochs, steps = int(self.epochs), int(self.steps)
+        match Status(int(self.status)):
+            case Status.STOPPED:
+                return f"stopped early after {epochs} epochs; the best was epoch index {int(self.best_epoch)}"
+            case Status.DIVERGED:
+                what = ("", "the loss", "a parameter", "the monitored metric")[int(self.cause)]
+                return f"diverged: {what} became non-finite at step {steps}"
+            case Status.PRUNED:
+                return f"pruned after {epochs} epochs"
+            case _:
+                return f"finished its {epochs} epochs"
+
+    def __repr__(self) -> str:
+        if jnp.ndim(self.status) or isinstance(self.status, jax.core.Tracer):
+            return f"Result(a batch of shape {jnp.shape(self.status)})"
+        size = sum(jnp.size(leaf) for leaf in jax.tree.leaves(self.params))
+        return f"Result({self.reason}; {size:,} parameters, history of {', '.join(self.history)})"
+
+
+def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping) -> Run:
+    """A run before its first epoch. Its three keys are all the randomness that it will ever use."""
+    init_key, order_key, train_key = split(key, 3)
+    params = learner.init(init_key)
+    state = TrainState(params, learner.optimizer.init(params), train_key, jnp.zeros((), jnp.int32))
+    metrics = jax.eval_shape(lambda: _epoch(plan, learner, data, order_key, jnp.zeros((), jnp.int32), state)[1])
+    return Run(
+        state=state,
+        order_key=order_key,
+        epoch=jnp.zeros((), jnp.int32),
+        status=_code(Status.RUNNING),
+        cause=_code(Cause.NONE),
+        best=jnp.full((), jnp.inf, jnp.result_type(float)),
+        best_epoch=jnp.full((), -1, jnp.int32),
+        best_params=None if stopping.patience is None else params,
+        history={name: jnp.full((plan.epochs,), jnp.nan, jnp.result_type(float)) for name in metrics},
+    )
+
+
+def _code(member: enum.IntEnum) -> Array:
+    """A status or cause as a strong int32: a weak one would be another type, and compile the population twice."""
+    return jnp.asarray(int(member), jnp.int32)
+
+
+def advance(plan: Plan, learner: Learner, data: Any, stopping: Stopping, run: Run) -> Run:
+    """One epoch of a run: train, evaluate, and decide whether to continue."""
+    state, metrics, cause = _epoch(plan, learner, data, run.order_key, run.epoch, run.state)
+    monitored = metrics[f"validation_{plan.monitor}"].astype(run.best.dtype)
+    monitored = -monitored if plan.mode == "max" else monitored
+    cause = jnp.where((cause == Cause.NONE) & ~jnp.isfinite(monitored), _code(Cause.VALIDATION), cause)
+    complete = cause == Cause.NONE
+    improved = complete & (monitored < run.best - stopping.min_delta)
+    best_epoch = jnp.where(improved, run.epoch, run.best_epoch)
+    return Run(
+        state=state,
+        order_key=run.order_key,
+        epoch=run.epoch + complete.astype(jnp.int32),
+        status=_status(plan, stopping, complete, run.epoch, best_epoch),
+        cause=cause,
+        best=jnp.where(improved, monitored, run.best),
+        best_epoch=best_epoch,
+        best_params=None if run.best_params is None else _either(improved, state.params, run.best_params),
+        history=_recorded(run.history, run.epoch, metrics, complete),
+    )
+
+
+def _status(plan: Plan, stopping: Stopping, complete: Array, epoch: Array, best_epoch: Array) -> Array:
+    last = epoch == plan.epochs - 1
+    status = jnp.where(last, _code(Status.FINISHED), _code(Status.RUNNING))
+    if stopping.patience is not None:
+        waited = (epoch - best_epoch).astype(stopping.patience.dtype)
+        status = jnp.where(waited >= stopping.patience, _code(Status.STOPPED), status)
+    return jnp.where(complete, status, _code(Status.DIVERGED)).astype(jnp.int32)
+
+
+def _recorded(history: dict[str, Array], epoch: Array, metrics: dict[str, Array], complete: Array) -> dict[str, Array]:
+    return {
+        name: values.at[epoch].set(jnp.where(complete, metrics[name], jnp.nan).astype(values.dtype))
+        for name, values in history.items()
+    }
+
+
+def _epoch(
+    plan: Plan, learner: Learner, data: Any, order_key: Key, epoch: Array, state: TrainState
+) -> tuple[TrainState, dict[str, Array], Array]:
+    """All batches once, in a fresh order, then validation: the new state, the metrics, the cause of trouble if any."""
+    rows = jax.tree.leaves(data.train)[0].shape[0]
+    steps = rows // plan.batch_size
+    order = epoch_order(fold_in(order_key, epoch), rows)
+    batches = order[: steps * plan.batch_size].reshape(steps, plan.batch_size)
+
+    def step(state, rows):
+        return train_step(learner.loss, learner.optimizer, state, jax.tree.map(lambda array: array[rows], data.train))
+
+    after, train = jax.lax.scan(step, state, batches)
+    healthy = jnp.all(jnp.isfinite(train["loss"])) & _all_finite(after.params)
+    after, cause = _last_finite(step, batches, state, after, healthy)
+    metrics = {f"train_{name}": jnp.mean(values, axis=0) for name, values in train.items()}
+    validation = learner.evaluate(after.params, data.validation)
+    _check_monitored(plan, validation)
+    return after, metrics | {f"validation_{name}": value for name, value in validation.items()}, cause
+
+
+def _check_monitored(plan: Plan, validation: dict[str, Array]) -> None:
+    known = isinstance(validation, dict) and plan.monitor in validation
+    require(known, plan.function, "monitor", f"be one of {', '.join(sorted(validation))}", plan.monitor)
+
+
+def _last_finite(
+    step: Any, batches: Array, before: TrainState, after: TrainState, healthy: Array
+) -> tuple[TrainState, Array]:
+    """The last state of an epoch whose parameters are finite, and what went wrong next.
+
+    Checking every parameter after every step would halve the speed of small networks. So epochs run unchecked, and a
+    bad one is replayed with checks, up to the step that failed; a healthy epoch costs nothing.
+    """
+    none = _code(Cause.NONE)
+
+    def attempt(carry):
+        _, state, _ = carry
+        new, metrics = step(state, batches[state.step - before.step])
+        cause = jnp.where(_all_finite(new.params), none, _code(Cause.PARAMETERS))
+        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, _code(Cause.LOSS))
+
+    def should_continue(carry):
+        _, state, cause = carry
+        # `healthy` is tested once more for vmap, which runs the loop for every lane if one of them needs it.
+        return ~healthy & (cause == Cause.NONE) & (state.step - before.step < len(batches))
+
+    def replay():
+        last, new, cause = jax.lax.while_loop(should_continue, attempt, (before, before, none))
+        return _either(cause == Cause.NONE, new, last), cause
+
+    return jax.lax.cond(healthy, lambda: (after, none), replay)
+
+
+def _all_finite(tree: PyTree) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def _either(condition: Array, if_true: PyTree, if_false: PyTree) -> PyTree:
+    """One of two trees: a conditional, which copies; a `where` for every leaf would be compiled and computed."""
+    return jax.lax.cond(condition, lambda: if_true, lambda: if_false)
+
+
+def finish(run: Run) -> Result:
+    """The result of a run that has ended: the one place that decides which parameters are kept."""
+    params, kept_epoch = run.state.params, run.epoch - 1
+    if run.best_params is not None:
+        found = run.best_epoch >= 0
+        params = _either(found, run.best_params, params)
+        kept_epoch = jnp.where(found, run.best_epoch, kept_epoch)
+    return Result(
+        params=params,
+        history=run.history,
+        best_epoch=run.best_epoch,
+        kept_epoch=kept_epoch,
+        epochs=run.epoch,
+        steps=run.state.step,
+        status=run.status,
+        cause=run.cause,
+    )

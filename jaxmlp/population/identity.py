@@ -1,0 +1,122 @@
+"""What makes a study this study and no other: every number that shaped its results."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmlp.population.engine import Work
+from jaxmlp.types import PyTree
+
+FORMAT = 2
+# What these flags change is not arithmetic.
+_HARMLESS_FLAGS = ("--xla_dump", "--xla_force_host_platform_device_count", "--xla_gpu_cuda_data_dir")
+_INSTRUCTIONS = re.compile(r"avx\w*|fma\d?|amx\w*|f16c|asimd\w*|sve\w*|bf16|i8mm")
+
+_WORDS = {
+    "version": "this format",
+    "settings": "these epochs, batch size, monitor, mode, patience and min_delta",
+    "trials": "these hyperparameters and seeds",
+    "numbers": "these learners: their numbers differ",
+    "data": "these data",
+    "programs": "this recipe: the learner that it makes is another program",
+    "pruner": "this pruner",
+    "jax": "this version of JAX",
+    "platform": "this platform and instruction set, which round differently",
+    "flags": "these XLA flags and JAX settings, which may change rounding",
+}
+
+
+def describe(works: list[Work], trials: list[dict[str, Any]], data: PyTree, pruner: Any) -> dict[str, Any]:
+    """The description of a study, fit for JSON: equal descriptions give equal results."""
+    plan, stopping = works[0].program.plan, jax.device_get(works[0].stopping)
+    settings = {name: value for name, value in plan._asdict().items() if name != "function"}
+    settings["min_delta"] = float(stopping.min_delta)
+    settings["patience"] = None if stopping.patience is None else float(stopping.patience)
+    return {
+        "version": FORMAT,
+        "settings": settings,
+        "trials": trials,
+        "numbers": {work.group.name: arrays_hash(work.group.numbers) for work in works},
+        "data": arrays_hash(data),
+        "programs": {work.group.name: _program_hash(work) for work in works},
+        "pruner": None if pruner is None else list(pruner),
+        "jax": f"{jax.__version__}, jaxlib {jax.lib.__version__}",
+        "platform": _platform(works[0].program.mesh.devices.flat[0]),
+        "flags": _flags(),
+    }
+
+
+def check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises an error that says what differs unless both describe the same study."""
+    for part, words in _WORDS.items():
+        # As text, for a NaN among the hyperparameters is not equal to itself.
+        if json.dumps(found.get(part), sort_keys=True) != json.dumps(wanted[part], sort_keys=True):
+            here, there = _difference(wanted[part], found.get(part))
+            raise ValueError(
+                f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"
+            )
+
+
+def _difference(ours: Any, theirs: Any) -> tuple[str, str]:
+    """Both sides in short; of two dicts only the entries that differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+        ours, theirs = ({name: side.get(name) for name in names} for side in (ours, theirs))
+    return _short(ours), _short(theirs)
+
+
+def _short(value: Any, most: int = 160) -> str:
+    text = str(value)
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def arrays_hash(tree: PyTree) -> str:
+    """SHA-256 of shapes, dtypes and bytes of all arrays of a pytree."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(tree):
+        array = np.ascontiguousarray(jax.device_get(leaf))
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _program_hash(work: Work) -> str:
+    """SHA-256 of one trial's program, as JAX passes it to the compiler: arithmetic, shapes and constants."""
+    numbers = jax.tree.map(lambda column: column[0], work.group.numbers)
+    arguments = (numbers, work.group.seeds[0], work.data, work.stopping)
+    # Shapes only: where arrays are placed is not part of what a study is.
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), arguments)
+    return hashlib.sha256(work.compiled.one_epoch.lower(*shapes).as_text().encode()).hexdigest()
+
+
+def _platform(device: Any) -> str:
+    """The kind of processor, as far as it decides about rounding."""
+    if device.platform != "cpu":
+        return f"{device.platform}, {device.device_kind}"
+    return ", ".join(["cpu", platform.machine(), *_instruction_sets()])
+
+
+def _instruction_sets() -> list[str]:
+    """The vector instructions of this processor, sorted; empty where the system does not say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return [platform.processor()]
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    words = line.group(1).split() if line else []
+    return sorted({word for word in words if _INSTRUCTIONS.fullmatch(word)})
+
+
+def _flags() -> dict[str, Any]:
+    """XLA flags and JAX settings that may change rounding without changing the program's text."""
+    flags = sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_HARMLESS_FLAGS))
+    names = ("jax_disable_most_optimizations", "jax_optimization_level", "jax_exec_time_optimization_effort")
+    return {"XLA_FLAGS": flags, **{name: str(jax.config.values.get(name)) for name in names}}
