@@ -1,10 +1,16 @@
-"""Losses, penalties and metrics: pure functions of arrays, each returning a scalar. Nothing broadcasts silently."""
+"""Losses: pure functions of arrays that return a scalar. Nothing is broadcast or cast silently."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_positive, check_rate, is_concrete, require
+from jaxmlp.metrics import accuracy, r2
+from jaxmlp.numerics import as_floating, check_shape, residuals, weighted
+from jaxmlp.penalties import l1, l2, max_norm
+from jaxmlp.types import Array, ArrayLike, Scalar
 
 __all__ = [
     "accuracy",
@@ -22,111 +28,156 @@ __all__ = [
 ]
 
 
-def mse(predictions, targets):
+def mse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     """Mean squared error, over all elements: mean((y - t)^2).
 
+    The usual loss of a regression. Integers and bools become floats on either side.
+
     Args:
-      predictions: floating, any shape.
+      predictions: any shape.
       targets: the same shape.
 
     Returns:
-      A scalar of the predictions' dtype.
+      A scalar of the common floating dtype.
 
     Raises:
-      ValueError: where the shapes differ.
+      ValueError: for different shapes.
+      TypeError: for anything but real numbers.
 
-    >>> float(mse(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
-    2.0
+    Example:
+      >>> float(mse(jnp.array([1.0, 2.0]), jnp.array([1, 4])))
+      2.0
+
+    References:
+      As `sklearn.metrics.mean_squared_error`; optax has it as the mean of `squared_error`.
     """
-    return jnp.mean(jnp.square(_error("mse", predictions, targets)))
+    return jnp.mean(jnp.square(residuals("mse", predictions, targets)))
 
 
-def sse(predictions, targets):
+def sse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     """Sum of squared errors, over all elements: sum((y - t)^2).
 
-    Args, Returns, Raises: as in `mse`.
-
-    >>> float(sse(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
-    4.0
-    """
-    return jnp.sum(jnp.square(_error("sse", predictions, targets)))
-
-
-def huber(predictions, targets, delta=1.0):
-    """Mean Huber loss: e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2).
+    Its gradient grows with the batch; `mse` is easier to tune.
 
     Args:
-      predictions: floating, any shape.
+      predictions: any shape.
+      targets: the same shape.
+
+    Returns:
+      A scalar of the common floating dtype.
+
+    Raises:
+      ValueError: for different shapes.
+      TypeError: for anything but real numbers.
+
+    Example:
+      >>> float(sse(jnp.array([1.0, 2.0]), jnp.array([1, 4])))
+      4.0
+
+    References:
+      Rumelhart, Hinton & Williams 1986, https://doi.org/10.1038/323533a0, has it with a factor 1/2.
+    """
+    return jnp.sum(jnp.square(residuals("sse", predictions, targets)))
+
+
+def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Array:
+    """Mean Huber loss: e^2 / 2 if |e| <= delta, else delta * (|e| - delta / 2).
+
+    Use it for targets with outliers, which pull less than in `mse`.
+
+    Args:
+      predictions: any shape.
       targets: the same shape.
       delta: above 0, in the units of the targets; may be traced.
 
     Returns:
-      A scalar of the predictions' dtype.
+      A scalar of the common floating dtype.
 
-    >>> float(huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])))
-    1.3125
+    Raises:
+      ValueError: for different shapes, or a concrete delta out of range.
+      TypeError: for anything but real numbers.
 
-    Source: Huber 1964. Optax's `huber_loss` without its mean.
+    Example:
+      >>> float(huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])))
+      1.3125
+
+    References:
+      Huber 1964, *Robust Estimation of a Location Parameter*, https://doi.org/10.1214/aoms/1177703732. As the mean of
+      optax's `huber_loss`.
     """
-    check_positive("huber", "delta", delta)
-    size = jnp.abs(_error("huber", predictions, targets))
-    delta = jnp.asarray(delta, size.dtype)
+    check_positive("huber", delta=delta)
+    size = jnp.abs(residuals("huber", predictions, targets))
+    delta = jnp.minimum(jnp.asarray(delta, size.dtype), jnp.finfo(size.dtype).max)
     inside = jnp.minimum(size, delta)
-    return jnp.mean(0.5 * jnp.square(inside) + delta * (size - inside))
+    # (0.5 * e) * e equals 0.5 * e^2 to the bit, without overflow in between.
+    return jnp.mean(0.5 * inside * inside + delta * (size - inside))
 
 
-def cross_entropy(logits, labels, label_smoothing=0.0):
+def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar = 0.0) -> Array:
     """Mean cross-entropy of softmax(logits), in nats: -mean(sum(q * log_softmax(z))).
 
+    The usual loss of a classifier with two classes or more. A class of probability q = 0 does not contribute, even if
+    its logit is -inf.
+
     Args:
-      logits: floating, (..., classes).
+      logits: (..., classes).
       labels: integer labels (...,) in [0, classes), or one-hot or soft labels (..., classes) that sum to 1.
       label_smoothing: eps, in [0, 1): q = (1 - eps) * label + eps / classes; may be traced.
 
     Returns:
-      A scalar of the logits' dtype. A label out of range that is only known when compiled gives NaN.
+      A scalar of the logits' dtype; with floating labels of the common dtype. A label out of range that is unknown
+      until the function runs under jit gives NaN.
 
     Raises:
       ValueError: for shapes that do not fit, a concrete label out of range, a smoothing out of range.
+      TypeError: for anything but real numbers.
 
-    >>> round(float(cross_entropy(jnp.zeros((3, 10)), jnp.array([0, 4, 9]))), 4)
-    2.3026
+    Example:
+      >>> round(float(cross_entropy(jnp.zeros((3, 10)), jnp.array([0, 4, 9]))), 4)
+      2.3026
 
-    Source: label smoothing: Szegedy et al. 2016.
+    References:
+      Label smoothing: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567. As the mean of optax's
+      `softmax_cross_entropy`.
     """
-    check_rate("cross_entropy", "label_smoothing", label_smoothing)
+    check_rate("cross_entropy", label_smoothing=label_smoothing)
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     require(logits.ndim >= 1, "cross_entropy", "logits", "be of shape (..., classes)", logits.shape)
-    log_probabilities = jax.nn.log_softmax(logits)
-    likelihood, known = _chosen("cross_entropy", log_probabilities, labels)
+    is_one_hot = labels.shape == logits.shape and logits.ndim > 1
+    if jnp.issubdtype(labels.dtype, jnp.integer) and not is_one_hot:
+        (logits,) = as_floating("cross_entropy", logits=logits)
+        log_probabilities = jax.nn.log_softmax(logits)
+        likelihood = _chosen("cross_entropy", log_probabilities, labels)
+    else:
+        logits, labels = as_floating("cross_entropy", logits=logits, labels=labels)
+        check_shape("cross_entropy", logits.shape, labels=labels)
+        log_probabilities = jax.nn.log_softmax(logits)
+        likelihood = jnp.sum(weighted(labels, log_probabilities), axis=-1)
     if not (is_concrete(label_smoothing) and label_smoothing == 0):
         smoothing = jnp.asarray(label_smoothing, logits.dtype)
-        likelihood = (1 - smoothing) * likelihood + smoothing * jnp.mean(log_probabilities, axis=-1)
-    return jnp.mean(jnp.where(known, -likelihood, jnp.nan))
+        uniform = jnp.mean(log_probabilities, axis=-1)
+        likelihood = weighted(1 - smoothing, likelihood) + weighted(smoothing, uniform)
+    return jnp.mean(-likelihood)
 
 
-def _chosen(function, values, labels):
-    """Sum of label * value over the classes, and whether each label is one of them."""
+def _chosen(function: str, values: Array, labels: Array) -> Array:
+    """The value of each label's class; NaN for a traced label that is out of range."""
     classes = values.shape[-1]
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        _check_shape(function, "labels", labels, values.shape)
-        return jnp.sum(labels.astype(values.dtype) * values, axis=-1), jnp.ones(labels.shape[:-1], bool)
-    if labels.shape == values.shape and values.ndim > 1:
-        return jnp.sum(labels.astype(values.dtype) * values, axis=-1), jnp.ones(labels.shape[:-1], bool)
-    _check_shape(function, "labels", labels, values.shape[:-1])
+    check_shape(function, values.shape[:-1], labels=labels)
     check_labels(function, "labels", labels, classes)
     labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels  # uint8 cannot count 300 classes
     chosen = _one_hot(labels, classes)
-    return jnp.sum(jnp.where(chosen, values, 0), axis=-1), (labels >= 0) & (labels < classes)
+    is_known = (labels >= 0) & (labels < classes)
+    return jnp.where(is_known, jnp.sum(jnp.where(chosen, values, 0), axis=-1), jnp.nan)
 
 
-def _one_hot(labels, classes):
+def _one_hot(labels: Array, classes: int) -> Array:
     index = jnp.arange(classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (classes,))
     return labels[..., None] == index
 
 
-def check_labels(function, argument, labels, classes):
-    """Concrete integer labels lie in [0, classes)."""
+def check_labels(function: str, argument: str, labels: Any, classes: int) -> None:
+    """Raises an error unless concrete integer labels lie in [0, classes)."""
     if is_concrete(labels) and np.size(labels):
         # np.asarray first: np.min of a JAX array is an operation of JAX, which jit would trace.
         low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
@@ -134,194 +185,104 @@ def check_labels(function, argument, labels, classes):
         require(0 <= wrong < classes, function, argument, f"be at least 0 and below {classes} (the classes)", wrong)
 
 
-def binary_cross_entropy(logits, labels):
-    """Mean cross-entropy of sigmoid(logits), in nats: mean(softplus(z) - t * z).
+def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
+    """Mean cross-entropy of sigmoid(logits), in nats: mean(t * softplus(-z) + (1 - t) * softplus(z)).
+
+    The usual loss of a classifier with one logit, and of multi-label classification: with (n, k) logits and labels,
+    each of the k columns is an independent yes-or-no question. Both branches keep full precision at any logit; the
+    equivalent formula softplus(z) - t * z is 0 for t = 1 beyond a logit of 17 in float32.
 
     Args:
-      logits: floating, (...,) or (..., 1).
+      logits: any shape.
       labels: 0, 1 or between, of the logits' shape; or of shape (...,) for logits (..., 1).
 
     Returns:
-      A scalar of the logits' dtype.
+      A scalar of the logits' dtype; with floating labels of the common dtype.
 
-    >>> round(float(binary_cross_entropy(jnp.zeros(4), jnp.array([0, 1, 1, 0]))), 4)
-    0.6931
+    Raises:
+      ValueError: for shapes that do not fit, or a concrete label out of range.
+      TypeError: for anything but real numbers.
+
+    Example:
+      >>> round(float(binary_cross_entropy(jnp.zeros(4), jnp.array([0, 1, 1, 0]))), 4)
+      0.6931
+      >>> multi_label = jnp.array([[1, 0, 1], [0, 0, 1]])
+      >>> round(float(binary_cross_entropy(jnp.where(multi_label == 1, 4.0, -4.0), multi_label)), 4)
+      0.0181
+
+    References:
+      Cox 1958, *The Regression Analysis of Binary Sequences*, https://doi.org/10.1111/j.2517-6161.1958.tb00292.x. As
+      the mean of optax's `sigmoid_binary_cross_entropy`.
     """
-    logits, labels = _binary("binary_cross_entropy", logits, labels)
-    return jnp.mean(jax.nn.softplus(logits) - labels * logits)
+    z, t = _binary("binary_cross_entropy", logits, labels)
+    return jnp.mean(weighted(t, jax.nn.softplus(-z)) + weighted(1 - t, jax.nn.softplus(z)))
 
 
-def perceptron(scores, labels):
-    """The perceptron criterion: mean((step(z) - t) * z), which is |z| for each mistake and 0 for what is right.
+def perceptron(scores: ArrayLike, labels: ArrayLike) -> Array:
+    """The perceptron criterion: mean((step(z) - t) * z), which is |z| for a mistake and 0 for a right answer.
 
-    Its gradient by z is the perceptron's own rule, (step(z) - t) / n. At z = 0 the step is 0, so that a positive
-    example is a mistake there, and learning starts from zero weights too.
+    Its gradient with respect to z is the perceptron's own rule, (step(z) - t) / n. step(0) is 0, so a positive example
+    counts as a mistake there, and learning can start from zero weights.
 
     Args:
-      scores: the weighted sums z, floating, (...,) or (..., 1).
+      scores: the weighted sums z, any shape.
       labels: 0 or 1, of the scores' shape; or of shape (...,) for scores (..., 1).
 
     Returns:
-      A scalar of the scores' dtype.
+      A scalar of the scores' dtype; with floating labels of the common dtype.
 
-    >>> float(perceptron(jnp.array([2.0, -3.0]), jnp.array([1, 1])))
-    1.5
+    Raises:
+      ValueError: for shapes that do not fit, or a concrete label out of range.
+      TypeError: for anything but real numbers.
 
-    Source: Rosenblatt 1958.
+    Example:
+      >>> float(perceptron(jnp.array([2.0, -3.0]), jnp.array([1, 1])))
+      1.5
+
+    References:
+      Rosenblatt 1958, *The Perceptron*, https://doi.org/10.1037/h0042519.
     """
-    scores, labels = _binary("perceptron", scores, labels)
-    answers = (scores > 0).astype(scores.dtype)
-    return jnp.mean((answers - labels) * scores)
+    z, t = _binary("perceptron", scores, labels)
+    return jnp.mean(weighted((z > 0).astype(z.dtype) - t, z))
 
 
-def _binary(function, scores, labels):
-    scores, labels = jnp.asarray(scores), jnp.asarray(labels)
-    if scores.ndim == labels.ndim + 1 and scores.shape[-1] == 1:
-        scores = scores[..., 0]
-    _check_shape(function, "labels", labels, scores.shape)
-    if is_concrete(labels) and labels.size:
+def _binary(function: str, scores: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
+    """Scores and labels of one shape and dtype, the labels in [0, 1]."""
+    name = "logits" if function == "binary_cross_entropy" else "scores"
+    z, t = as_floating(function, **{name: scores, "labels": labels})
+    z = z[..., 0] if z.ndim == t.ndim + 1 and z.shape[-1] == 1 else z
+    check_shape(function, z.shape, labels=t)
+    if is_concrete(labels) and np.size(labels):
         low, high = float(np.asarray(labels).min()), float(np.asarray(labels).max())
         require(low >= 0 and high <= 1, function, "labels", "be at least 0 and at most 1", low if low < 0 else high)
-    return scores, labels.astype(scores.dtype)
+    return z, t
 
 
-def inertia(inputs, centres):
-    """K-means' criterion: the sum over the inputs of the squared distance to the nearest centre.
+def inertia(inputs: ArrayLike, centres: ArrayLike) -> Array:
+    """The criterion of k-means: the sum over the inputs of the squared distance to the nearest centre.
 
     Args:
-      inputs: floating, (n, features).
-      centres: floating, (k, features).
+      inputs: (n, features).
+      centres: (k, features).
 
     Returns:
-      A scalar.
+      A scalar of the common floating dtype.
 
-    >>> float(inertia(jnp.array([[0.0], [1.0], [5.0]]), jnp.array([[0.0], [4.0]])))
-    2.0
+    Raises:
+      ValueError: for shapes that do not fit.
+      TypeError: for anything but real numbers.
 
-    Source: Lloyd 1982; scikit-learn's `inertia_`.
+    Example:
+      >>> float(inertia(jnp.array([[0.0], [1.0], [5.0]]), jnp.array([[0.0], [4.0]])))
+      2.0
+
+    References:
+      Lloyd 1982, *Least Squares Quantization in PCM*, https://doi.org/10.1109/TIT.1982.1056489. As `inertia_` of
+      `sklearn.cluster.KMeans`.
     """
-    inputs, centres = jnp.asarray(inputs), jnp.asarray(centres)
+    inputs, centres = as_floating("inertia", inputs=inputs, centres=centres)
     require(inputs.ndim == 2, "inertia", "inputs", "be of shape (n, features)", inputs.shape)
     fits = centres.ndim == 2 and centres.shape[1] == inputs.shape[1] and centres.shape[0] > 0
     require(fits, "inertia", "centres", f"be of shape (k, {inputs.shape[1]})", centres.shape)
     squared_distances = jnp.sum(jnp.square(inputs[:, None, :] - centres[None, :, :]), axis=-1)
     return jnp.sum(jnp.min(squared_distances, axis=1))
-
-
-def l1(params):
-    """The lasso penalty: the sum of |w| over all weights, biases left out.
-
-    Args:
-      params: a list of `{"w", "b"}`.
-
-    >>> float(l1([{"w": jnp.array([[1.0, -2.0]]), "b": jnp.array([9.0, 9.0])}]))
-    3.0
-
-    Source: Tibshirani 1996.
-    """
-    # w * sign(w) is |w| with gradient 0 at 0; that of jnp.abs is 1 there, and would push zero weights away.
-    return sum(jnp.sum(w * jnp.sign(w)) for w in _weights("l1", params))
-
-
-def l2(params):
-    """The ridge penalty: the sum of w^2 over all weights, biases left out. No factor 1/2.
-
-    Args:
-      params: a list of `{"w", "b"}`.
-
-    >>> float(l2([{"w": jnp.array([[1.0, -2.0]]), "b": jnp.array([9.0, 9.0])}]))
-    5.0
-
-    Source: Hoerl & Kennard 1970.
-    """
-    return sum(jnp.sum(jnp.square(w)) for w in _weights("l2", params))
-
-
-def max_norm(params, limit):
-    """Projects the incoming weights of every unit onto the ball of norm `limit`; biases stay.
-
-    Args:
-      params: a list of `{"w", "b"}`; a unit's incoming weights are a column of `w`.
-      limit: above 0; may be traced.
-
-    Returns:
-      New params. To project after every step: `projected(optimizer, Partial(max_norm, limit=3.0))`.
-
-    >>> projected = max_norm([{"w": jnp.array([[3.0, 0.3], [4.0, 0.4]]), "b": jnp.zeros(2)}], 1.0)
-    >>> [[round(float(w), 2) for w in row] for row in projected[0]["w"]]
-    [[0.6, 0.3], [0.8, 0.4]]
-
-    Source: Srebro, Rennie & Jaakkola 2004; with dropout: Srivastava et al. 2014.
-    """
-    check_positive("max_norm", "limit", limit)
-    columns = [_bounded(w, jnp.asarray(limit, w.dtype)) for w in _weights("max_norm", params)]
-    return [{**layer, "w": w} for layer, w in zip(params, columns, strict=True)]
-
-
-def _bounded(w, limit):
-    squared = jnp.sum(jnp.square(w), axis=0, keepdims=True)
-    norm = jnp.sqrt(jnp.maximum(squared, jnp.finfo(w.dtype).tiny))  # the root's gradient at 0 would make NaN
-    return jnp.where(norm > limit, w * (limit / jnp.maximum(norm, limit)), w)
-
-
-def _weights(function, params):
-    is_params = isinstance(params, (list, tuple)) and all(isinstance(layer, dict) and "w" in layer for layer in params)
-    rule = 'be a list of {"w", "b"}, as from init'
-    require(is_params, function, "params", rule, jax.tree.structure(params), TypeError)
-    return [layer["w"] for layer in params]
-
-
-def accuracy(logits, labels):
-    """The fraction of examples whose largest logit, or for one logit whose sign, is the label's.
-
-    Args:
-      logits: (..., classes) with two classes or more; or (..., 1), or (n,) beside integer labels (n,), where z > 0
-        means 1.
-      labels: integer (...,), or one-hot (..., classes).
-
-    Returns:
-      A float scalar in [0, 1]. Of equal largest logits the first counts.
-
-    >>> float(accuracy(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])))
-    0.5
-    """
-    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
-    require(logits.ndim >= 1, "accuracy", "logits", "be of shape (..., classes)", logits.shape)
-    if logits.ndim == 1 and labels.ndim == 1 and jnp.issubdtype(labels.dtype, jnp.integer):
-        logits = logits[:, None]
-    if labels.shape == logits.shape and logits.shape[-1] > 1:
-        labels = jnp.argmax(labels, axis=-1)
-    labels = labels[..., 0] if labels.shape == logits.shape else labels
-    _check_shape("accuracy", "labels", labels, logits.shape[:-1])
-    answers = logits[..., 0] > 0 if logits.shape[-1] == 1 else jnp.argmax(logits, axis=-1)
-    return jnp.mean(answers.astype(jnp.int32) == labels.astype(jnp.int32), dtype=jnp.result_type(float))
-
-
-def r2(predictions, targets):
-    """The coefficient of determination, 1 - sum((y - t)^2) / sum((t - mean(t))^2), averaged over the outputs.
-
-    Args:
-      predictions: floating, (n,) or (n, outputs).
-      targets: the same shape; a column that does not vary gives -inf or NaN.
-
-    Returns:
-      A scalar: 1 is perfect, 0 is as good as the mean.
-
-    >>> float(r2(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 2.0, 3.0])))
-    1.0
-    """
-    predictions = jnp.asarray(predictions)
-    targets = jnp.asarray(targets, predictions.dtype)
-    residuals = jnp.sum(jnp.square(_error("r2", predictions, targets)), axis=0)
-    total = jnp.sum(jnp.square(targets - jnp.mean(targets, axis=0, keepdims=True)), axis=0)
-    return jnp.mean(1 - residuals / total)
-
-
-def _error(function, predictions, targets):
-    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
-    _check_shape(function, "targets", targets, predictions.shape)
-    return predictions - targets.astype(predictions.dtype)
-
-
-def _check_shape(function, argument, array, shape):
-    require(array.shape == shape, function, argument, f"be of shape {shape}", array.shape)
