@@ -1,20 +1,37 @@
-"""Data sets as device arrays: read, split, scale, send.
+"""Data sets as device arrays: read, split, encode, scale, send.
 
-types      Batch and Data, the two pytrees
-loading    load: the four steps in order
-bundled    the small data sets that scikit-learn ships
-synthetic  logic gates, moons, circles and spirals
-mnist      MNIST and Fashion-MNIST: finding or downloading their files
-idx        the IDX file format
-tables     CSV files
-arrays     checks of inputs and targets
-splits     split: train, validation and test rows
-scales     scaled: the statistics of the training rows, applied to all
+types        Batch and Data, the two pytrees
+loading      load: what every kind of source goes through
+
+Named sources
+bundled      the small data sets that scikit-learn ships
+synthetic    logic gates, moons, circles and spirals
+mnist        MNIST and Fashion-MNIST: finding or downloading their files
+idx          the IDX file format
+
+Tables of your own
+dialects     how a text file writes a table: encoding, separator, decimal sign, header
+files        text files, read with pandas
+tables       tables: named columns of files, DataFrames, dicts and arrays
+cells        what a cell is: missing, a number or text; what a column is: numbers or categories
+targets      labels and class names, or numbers to predict
+rows         inputs and targets of one source; missing values refused or dropped
+
+From rows to splits
+stratified   which rows go to which split
+columns      an input column: its categories and imputed value, learned from training rows
+scalers      the center and width of training rows
+preparing    rows split, encoded and scaled
+preparation  Preparation: what was learned, to encode new inputs and decode predictions
+splits       split: arrays, split and not scaled
+scales       scaled: splits of your own, scaled together
+arrays       checks of arrays of numbers
 """
 
 from jaxmlp.data.loading import load
+from jaxmlp.data.preparation import Preparation
 from jaxmlp.data.scales import scaled
 from jaxmlp.data.splits import split
 from jaxmlp.data.types import Batch, Data
 
-__all__ = ["Batch", "Data", "load", "scaled", "split"]
+__all__ = ["Batch", "Data", "Preparation", "load", "scaled", "split"]

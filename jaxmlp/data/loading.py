@@ -1,5 +1,6 @@
-"""load: read, split, scale, send to the device."""
+"""load: read, split, encode, scale, send to the device."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -7,59 +8,81 @@ import jax
 import numpy as np
 
 from jaxmlp.checks import check_choice, check_count, check_non_negative, require
-from jaxmlp.data.arrays import check_table
 from jaxmlp.data.bundled import BUNDLED, read_bundled
+from jaxmlp.data.files import SUFFIXES
 from jaxmlp.data.mnist import URLS, read_mnist
-from jaxmlp.data.scales import scaled
-from jaxmlp.data.splits import check_fractions, check_seed, parts, split_rows
+from jaxmlp.data.preparation import Preparation
+from jaxmlp.data.preparing import prepared
+from jaxmlp.data.rows import Rows, array_rows, table_rows, without_missing
+from jaxmlp.data.stratified import check_fractions, check_seed
 from jaxmlp.data.synthetic import GATES, SHAPES, curves, gate
-from jaxmlp.data.tables import read_csv
-from jaxmlp.data.types import Batch, Data
+from jaxmlp.data.tables import ColumnName, is_frame
+from jaxmlp.data.types import Data
 
 __all__ = ["NAMES", "Source", "kind_of", "load"]
 
-Source: TypeAlias = str | Path | tuple[Any, Any] | list[Any]
-"""A name, a path, or a pair (inputs, targets)."""
+Source: TypeAlias = Any
+"""A name, a path, a DataFrame, or a pair (inputs, targets)."""
 
 _IMAGES = ("digits", *URLS)
 NAMES = (*BUNDLED, *URLS, *GATES, *SHAPES)
+_KINDS = {"bundled": BUNDLED, "idx": tuple(URLS), "gate": tuple(GATES), "made": tuple(SHAPES)}
 
 
 def load(
     source: Source,
     *,
-    seed: int = 0,
-    validation: float = 0.15,
-    test: float = 0.15,
-    scale: str | None = "auto",
-    folder: str | Path | None = None,
-    target: str | int | None = None,
+    target: ColumnName | None = None,
     task: str | None = None,
+    validation: float | Source = 0.15,
+    test: float | Source = 0.15,
+    seed: int = 0,
+    scale: str | None = "auto",
+    missing: str = "refuse",
+    ignore: str | Sequence[ColumnName] | None = None,
+    header: bool | None = None,
+    folder: str | Path | None = None,
     rows: int | None = None,
     noise: float | None = None,
 ) -> Data:
-    """Reads a data set, splits it, scales it, and puts it on the device.
+    """Reads a data set, splits it, encodes and scales it, and puts it on the device.
 
-    A CSV file has a header and numeric columns. Its target is taken as labels if it is text or integers throughout,
-    and the labels 0..k - 1 number its distinct values in sorted order; otherwise it is taken as numbers to predict.
-    Arrays of an integer dtype are labels, arrays of a floating dtype numbers. `task` overrides both.
+    Files may be separated by commas, semicolons, tabs, bars or blanks, have decimal commas, and be compressed (.gz); a
+    first line of column names is recognized. A column of numbers is one input. A column of text or bools is one-hot
+    encoded: one input of 0 or 1 for each category of the training rows; another category in other rows becomes zeros,
+    with a warning. Cells such as an empty one, NA, N/A, ?, -, nan, null and None are missing values. Dates, free text
+    and numbers with thousands separators or units are refused.
+
+    A target column is taken as labels if it is text, bools or integers throughout, else as numbers to predict; targets
+    in an array of their own are labels unless their dtype is floating. `task` overrides both. Labels 0..k - 1 number
+    the distinct values in sorted order.
+
+    Everything is learned from the training rows alone: categories, imputed values, scales. `data.preparation` keeps
+    it, `data.encode` applies it to new rows, and `data.decode` turns predictions into class names or original units.
 
     Args:
       source: one of "digits", "breast_cancer", "iris", "wine", "diabetes" (scikit-learn's copies);
         "fashion_mnist", "mnist" (their official test rows are the test split, and `test` does not apply);
         "and", "or", "xor" (the same 4 rows in every split); "moons", "circles", "spirals" (two classes);
-        a path to a CSV file (a str ending in .csv, or a Path); or a pair of arrays: inputs (n, features), and
-        targets (n,) labels 0..k - 1 or (n,) or (n, outputs) numbers.
+        a path to a table (a str such as "wine.csv" or "wine.tsv.gz", or a Path); a pandas DataFrame; or a pair: inputs
+        (n, features), an array, masked array or DataFrame, and targets, (n,) or (n, outputs).
+      target: for files and DataFrames, the name or position of the target column; the last one by default.
+      task: for files, DataFrames and pairs, "classification" or "regression".
+      validation: fraction of all rows (if the test rows are given: of the others), below 1; for files, DataFrames and
+        pairs also rows of their own, given like `source`. With 0, all these rows are for training, and
+        `data.validation` is `data.train`: what is then monitored is the error on the training rows.
+      test: fraction of all rows, above 0 and below 1; or rows of their own, as above.
       seed: an integer of at least 0, for shuffling before the split and for the noise of synthetic data sets.
-      validation: fraction of all rows (for "fashion_mnist" and "mnist": of their training rows), above 0.
-      test: fraction of all rows, above 0.
       scale: "standard", "range" or None (as in `scaled`), or "auto": "range" for images, else "standard". Numbers to
-        predict are standardized with the inputs. Gates are never scaled.
+        predict are standardized with the inputs. Gates, one-hot inputs and indicators are never scaled.
+      missing: for files, DataFrames and pairs, what to do with missing values: "refuse" names the first; "drop" leaves
+        out rows that have one; "impute" puts the median of the column, or its most frequent category, and adds an
+        input of 0 or 1 that marks where, for each column in which training rows lack values. Targets are not imputed.
+      ignore: for files and DataFrames, columns to leave out, by name or position.
+      header: for files, whether the first line holds column names; None to find out.
       folder: for "fashion_mnist" and "mnist", the folder of their four IDX files. Without it they are looked for in
         the folder that the environment variable JAXMLP_DATA names (or a folder in it named after the set), then where
         Debian installs them, and finally downloaded into the user's cache.
-      target: for CSV, the name or index of the target column; the last one by default.
-      task: for CSV and arrays, "classification" or "regression".
       rows: for "moons", "circles", "spirals", the number of rows in all; 1000 by default.
       noise: for the same, the standard deviation of the noise in the plane; 0.1 by default.
 
@@ -68,14 +91,20 @@ def load(
 
     Raises:
       ValueError: if the source is unknown, an argument is out of range or does not apply to this source, or the
-        content is not as described.
+        content is not as described; the error names the file, line and column.
       FileNotFoundError, OSError: if files are missing and cannot be downloaded.
-      ImportError: if scikit-learn or pooch is needed and not installed.
+      ImportError: if pandas, scikit-learn or pooch is needed and not installed.
 
     Example:
       >>> data = load("digits")
       >>> data.train.inputs.shape, data.validation.targets.shape
       ((1257, 64), (270,))
+      >>> colors = ([["red"], ["blue"]] * 10, ["stop", "go"] * 10)
+      >>> data = load(colors)
+      >>> data.preparation.feature_names, data.preparation.classes
+      (('column 0=blue', 'column 0=red'), ('go', 'stop'))
+      >>> data.encode([["red"]]).tolist(), data.decode([1]).tolist()
+      ([[0.0, 1.0]], ['stop'])
 
     References:
       https://scikit-learn.org/stable/datasets/toy_dataset.html, http://yann.lecun.com/exdb/mnist/,
@@ -83,35 +112,49 @@ def load(
     """
     kind = kind_of(source)
     check_seed("load", seed)
-    check_fractions("load", validation=validation, **({} if kind == "idx" else {"test": test}))
-    only_for = {"folder": folder, "target": target, "task": task, "rows": rows, "noise": noise}
+    only_for = {"folder": folder, "target": target, "task": task, "rows": rows, "noise": noise, "ignore": ignore}
+    only_for |= {"header": header, "missing": None if missing == "refuse" else missing}
     _check_applies(kind, source, only_for, scale)
+    fractions, own = _fractions_and_own(kind, source, {"validation": validation, "test": test})
     if kind == "gate":
-        data = gate(str(source))
-    elif kind == "idx":
-        data = _official_split(*read_mnist(str(source), folder), seed, validation)
+        return jax.device_put(Data(*gate(source), preparation=Preparation("classification", 2, classes=(0, 1))))
+    if kind == "idx":
+        train, official = read_mnist(source, folder)
+        read, own_rows, dropped = array_rows("load", *train, None), {"test": array_rows("load", *official, None)}, 0
+    elif kind in _TABULAR:
+        layout = {"target": target, "ignore": ignore, "header": header}
+        read, own_rows, dropped = _tables(source, own, task, missing, layout)
     else:
-        inputs, targets = _read(kind, source, seed, **only_for)
-        data = split_rows("load", inputs, targets, seed, validation, test)
-    return jax.device_put(scaled(data, _auto_scale(kind, source) if scale == "auto" else scale))
+        read, own_rows, dropped = array_rows("load", *_arrays(kind, source, seed, rows, noise), task), {}, 0
+    how = _auto_scale(kind, source) if scale == "auto" else scale
+    how = {"seed": seed, "scale": how, "missing": missing, "dropped": dropped}
+    return _on_device(prepared("load", read, own_rows, fractions, **how))
 
 
 def kind_of(source: Source) -> str:
-    """The kind of a source: bundled, idx, gate, made, csv or arrays."""
-    kinds = {"bundled": BUNDLED, "idx": tuple(URLS), "gate": tuple(GATES), "made": tuple(SHAPES)}
-    if isinstance(source, Path) or (isinstance(source, str) and source.lower().endswith(".csv")):
+    """The kind of a source: bundled, idx, gate, made, csv (a table in a file), frame or arrays."""
+    if isinstance(source, str) and source in NAMES:
+        return next(kind for kind, names in _KINDS.items() if source in names)
+    if isinstance(source, Path) or (isinstance(source, str) and source.lower().removesuffix(".gz").endswith(SUFFIXES)):
         return "csv"
+    if is_frame(source):
+        return "frame"
     if isinstance(source, (tuple, list)) and len(source) == 2:
         return "arrays"
-    rule = f"be one of {', '.join(NAMES)}, a path ending in .csv, or a pair (inputs, targets)"
-    is_name = isinstance(source, str) and source in NAMES
-    require(is_name, "load", "source", rule, source if isinstance(source, str) else type(source).__name__)
-    return next(kind for kind, names in kinds.items() if source in names)
+    rule = f"be one of {', '.join(NAMES)}, a Path, a path ending in {', '.join(SUFFIXES)} or these and .gz, "
+    rule += "a DataFrame, or a pair (inputs, targets)"
+    require(False, "load", "source", rule, source if isinstance(source, str) else type(source).__name__)
+    raise AssertionError
+
+
+_TABULAR = ("csv", "frame", "arrays")
 
 
 def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: str | None) -> None:
     """Refuses arguments that a source does not use, instead of ignoring them."""
-    uses = {"idx": ("folder",), "csv": ("target", "task"), "arrays": ("task",), "made": ("rows", "noise")}
+    frame = ("target", "task", "missing", "ignore")
+    uses = {"csv": (*frame, "header"), "frame": frame, "arrays": ("task", "missing")}
+    uses |= {"idx": ("folder",), "made": ("rows", "noise")}
     what = source if isinstance(source, str) else kind
     for argument, value in only_for.items():
         fits = value is None or argument in uses.get(kind, ())
@@ -120,42 +163,66 @@ def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: s
     require(kind != "gate" or scale in ("auto", None), "load", "scale", f"be left out for {what}", scale)
     if only_for["task"] is not None:
         check_choice("load", ("classification", "regression"), task=only_for["task"])
+    if only_for["missing"] is not None:
+        check_choice("load", ("refuse", "drop", "impute"), missing=only_for["missing"])
+    is_bool = only_for["header"] in (None, True, False)
+    require(is_bool, "load", "header", "be True, False or None", only_for["header"])
 
 
-def _read(
-    kind: str,
-    source: Any,
-    seed: int,
-    folder: None,
-    target: str | int | None,
-    task: str | None,
-    rows: int | None,
-    noise: float | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Checked (inputs, targets) of a source whose rows are not split yet."""
+def _fractions_and_own(
+    kind: str, source: Source, asked: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, Source]]:
+    """({split: fraction of the rows}, {split: rows of its own}); validation is in neither if it is 0."""
+    own = {name: value for name, value in asked.items() if not isinstance(value, (int, float, np.number))}
+    fractions = {name: value for name, value in asked.items() if name not in own}
+    what = source if isinstance(source, str) else kind
+    for name, value in own.items():
+        known = kind in _TABULAR and kind_of(value) in _TABULAR
+        require(known, "load", name, f"be a fraction for {what}", type(value).__name__)
+    if kind == "idx":
+        fractions.pop("test", None)
+    if fractions.get("validation") == 0:
+        del fractions["validation"]
+    check_fractions("load", **fractions)
+    return fractions, own
+
+
+def _tables(
+    source: Source, own: Mapping[str, Source], task: str | None, missing: str, layout: dict[str, Any]
+) -> tuple[Rows, dict[str, Rows], int]:
+    """(rows, splits that are rows of their own, the number of rows dropped) of files, DataFrames and pairs."""
+    read, dropped = without_missing("load", _one_table(source, task, layout, None), missing)
+    task = "classification" if read.targets.is_label else "regression"
+    splits = {}
+    for name, value in own.items():
+        splits[name], more = without_missing("load", _one_table(value, task, layout, read), missing)
+        dropped += more
+    return read, splits, dropped
+
+
+def _one_table(source: Source, task: str | None, layout: dict[str, Any], like: Rows | None) -> Rows:
+    if kind_of(source) == "arrays":
+        return array_rows("load", source[0], source[1], task, like)
+    return table_rows("load", source, task=task, like=like, **layout)
+
+
+def _arrays(kind: str, source: str, seed: int, rows: int | None, noise: float | None) -> tuple[Any, Any]:
+    """(inputs, targets) of a named source."""
     if kind == "bundled":
-        inputs, targets = read_bundled(source)
-    elif kind == "made":
-        rows, noise = 1000 if rows is None else rows, 0.1 if noise is None else noise
-        check_count("load", rows=rows)
-        check_non_negative("load", noise=noise)
-        inputs, targets = curves(source, rows, noise, seed)
-    elif kind == "csv":
-        inputs, targets = read_csv(source, target, task)
-    else:
-        inputs, targets = source
-    return check_table("load", inputs, targets, task)
-
-
-def _official_split(train: Batch, test: Batch, seed: int, validation: float) -> Data:
-    """Data whose test rows are given and whose validation rows are taken from the training rows."""
-    inputs, targets = check_table("load", train.inputs, train.targets)
-    fitted, chosen = parts("load", targets, {"validation": validation}, seed)
-    return Data(Batch(inputs[fitted], targets[fitted]), Batch(inputs[chosen], targets[chosen]), test)
+        return read_bundled(source)
+    rows, noise = 1000 if rows is None else rows, 0.1 if noise is None else noise
+    check_count("load", rows=rows)
+    check_non_negative("load", noise=noise)
+    return curves(source, rows, noise, seed)
 
 
 def _auto_scale(kind: str, source: Source) -> str | None:
-    """Images share one scale, so that a pixel that is always dark stays dark; gates are 0 and 1 already."""
-    if kind == "gate":
-        return None
+    """Images share one scale, so that a pixel that is always dark stays dark."""
     return "range" if kind in ("bundled", "idx") and source in _IMAGES else "standard"
+
+
+def _on_device(data: Data) -> Data:
+    """The arrays on the device; training rows that also serve as validation rows are sent once."""
+    sent = {id(batch): batch for batch in data}
+    sent = {key: jax.device_put(batch) for key, batch in sent.items()}
+    return Data(*(sent[id(batch)] for batch in data), preparation=data.preparation)

@@ -1,19 +1,21 @@
-"""Scaling by the statistics of the training rows."""
+"""scaled: splits of your own, scaled by the statistics of their training rows."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from jaxmlp.checks import check_choice, require
+from jaxmlp.data.preparation import Preparation
+from jaxmlp.data.scalers import fit_scaler
 from jaxmlp.data.types import Batch, Data
 
-__all__ = ["scaled", "statistics"]
+__all__ = ["scaled"]
 
 
 def scaled(data: Data, how: str | None) -> Data:
     """Scales all three splits by statistics of the training rows alone.
 
-    Use it for splits of your own; `load` and its `scale` do the same for rows that it splits itself.
+    Use it for splits of your own that are arrays already; `load` does the same for rows that it reads or splits.
 
     Args:
       data: inputs (n, features), targets (n,) labels or (n, outputs) floating point numbers.
@@ -22,7 +24,8 @@ def scaled(data: Data, how: str | None) -> Data:
         for images) and does not change targets; None scales nothing. A column that is constant in training becomes 0.
 
     Returns:
-      Data of NumPy arrays of the same shapes: inputs float32, targets int32 or float32.
+      Data of NumPy arrays of the same shapes: inputs float32, targets int32 or float32. Its `preparation` holds the
+      scalers.
 
     Raises:
       TypeError: if `data` is not a `Data`.
@@ -38,36 +41,24 @@ def scaled(data: Data, how: str | None) -> Data:
     if how is not None:
         check_choice("scaled", ("standard", "range"), how=how)
     inputs, targets = (np.asarray(values) for values in data.train)
-    center, width = statistics(inputs, how)
-    regression = targets.ndim == 2
-    is_known = regression or targets.dtype.kind in "biu"
+    is_regression = targets.ndim == 2
+    is_known = is_regression or targets.dtype.kind in "biu"
     rule = "be (n,) whole numbers or (n, outputs)"
     require(is_known, "scaled", "targets", rule, (targets.shape, str(targets.dtype)))
-    target_center, target_width = statistics(targets, "standard" if regression and how == "standard" else None)
-    dtype = np.float32 if regression else np.int32
+    before = data.preparation or _plain(inputs, targets)
+    scalers = (fit_scaler(inputs, how), fit_scaler(targets, how if is_regression and how == "standard" else None))
+    dtype = np.float32 if is_regression else np.int32
 
-    def rescale(batch: Batch) -> Batch:
-        batch_inputs, batch_targets = (np.asarray(values) for values in batch)
-        return Batch(
-            ((batch_inputs - center) / width).astype(np.float32),
-            ((batch_targets - target_center) / target_width).astype(dtype),
-        )
+    def rescaled(batch: Batch) -> Batch:
+        values = (scaler.scale(np.asarray(array)) for scaler, array in zip(scalers, batch, strict=True))
+        return Batch(*(array.astype(kind) for array, kind in zip(values, (np.float32, dtype), strict=True)))
 
-    return Data(*(rescale(batch) for batch in data))
+    after = replace(before, inputs=before.inputs.then(scalers[0]), targets=before.targets.then(scalers[1]))
+    return Data(*(rescaled(batch) for batch in data), preparation=after)
 
 
-def statistics(values: np.ndarray, how: str | None) -> tuple[Any, Any]:
-    """(center, width) such that (values - center) / width is scaled as `how` says."""
-    if how is None:
-        return 0, 1
-    if how == "range":
-        # float32 for images, which needs half the memory of float64; never less, because float16 could overflow.
-        dtype = np.result_type(values.dtype, np.float32)
-        low, high = values.min().astype(dtype), values.max().astype(dtype)
-        return low, high - low if high > low else np.float32(1)
-    # Compared exactly, because rounding may give a constant column a deviation other than 0.
-    constant = values.min(axis=0) == values.max(axis=0)
-    center = np.where(constant, values[0], values.mean(axis=0, dtype=np.float64))
-    deviation = values.std(axis=0, dtype=np.float64)
-    # The deviation is 0 also if the squares of tiny differences underflow.
-    return center, np.where(constant | (deviation == 0), 1.0, deviation)
+def _plain(inputs: np.ndarray, targets: np.ndarray) -> Preparation:
+    """The preparation of arrays as they are."""
+    if targets.ndim == 2:
+        return Preparation("regression", inputs.shape[-1])
+    return Preparation("classification", inputs.shape[-1], classes=tuple(range(int(targets.max()) + 1)))

@@ -1,86 +1,101 @@
-"""CSV files: a header line, numeric columns, one of them the target, which may be text."""
+"""Tables in the user's own units: named columns of numbers or text, and where their rows are."""
 
-import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.arrays import real_numbers
+from jaxmlp.data.cells import RawColumn, input_column
+from jaxmlp.data.files import read_file
 
-__all__ = ["read_csv"]
+__all__ = ["ColumnName", "Table", "by_position", "column_name", "input_names", "is_frame", "table_of"]
 
-
-def read_csv(source: str | Path, target: str | int | None, task: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """(inputs, targets): inputs (n, columns - 1) float64; targets (n,) int labels or (n, 1) float64."""
-    path = Path(source)
-    require(path.is_file(), "load", "source", "be a file that exists", str(source), FileNotFoundError)
-    header, lines, rows = _cells(path)
-    chosen = _target_column(header, target)
-    inputs = [
-        [_as_number(cell, path, line, header[i]) for i, cell in enumerate(row) if i != chosen]
-        for line, row in zip(lines, rows, strict=True)
-    ]
-    places = [(path, line, header[chosen]) for line in lines]
-    return np.array(inputs), _as_targets([row[chosen] for row in rows], places, task)
+ColumnName: TypeAlias = str | int
+"""A column by its name, or by its position; negative positions count from the end."""
 
 
-def _cells(path):
-    """(header, line numbers, rows of text) of a CSV file whose rows are as long as its header; blank lines are left."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            numbered = [(reader.line_num, row) for row in reader if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"load: {path.name} must be CSV text in UTF-8, got {error}") from error
-    require(len(numbered) >= 2, "load", path.name, "have a header and at least one row", f"{len(numbered)} lines")
-    header = [name.strip() for name in numbered[0][1]]
-    is_header = any(_number(cell) is None for cell in header)
-    require(is_header, "load", path.name, "start with a header of column names", header)
-    require(len(header) >= 2, "load", path.name, "have at least 2 columns", header)
-    require(len(set(header)) == len(header), "load", path.name, "have a different name for each column", header)
-    for line, row in numbered[1:]:
-        rule = f"have {len(header)} cells, as the header has"
-        require(len(row) == len(header), "load", f"{path.name} line {line}", rule, len(row))
-    lines, rows = zip(*numbered[1:], strict=True)
-    return header, lines, rows
+@dataclass(frozen=True)
+class Table:
+    """Columns of cells, as read.
+
+    Attributes:
+      place: what errors call it: the name of a file, "DataFrame" or "inputs".
+      columns: {name: (n,) cells}: numbers with NaN, or objects, of which some may be missing.
+      lines: (n,) the line of each row if it comes from a file.
+    """
+
+    place: str
+    columns: Mapping[str, Any]
+    lines: np.ndarray | None = None
+
+    def where(self, row: int) -> str:
+        """The words that tell the user which row: "wine.csv line 3" or "inputs row 2" (counted from 0)."""
+        return f"{self.place} row {row}" if self.lines is None else f"{self.place} line {self.lines[row]}"
+
+    def only(self, names: Sequence[str]) -> "Table":
+        """The table of some of the columns."""
+        return replace(self, columns={name: self.columns[name] for name in names})
+
+    def parsed(self, function: str) -> tuple[RawColumn, ...]:
+        """The columns, each of numbers or of categories."""
+        return tuple(input_column(function, name, cells, self.where) for name, cells in self.columns.items())
 
 
-def _target_column(header, target):
-    """The index of the target column: a name, an index (negative ones count from the end), or None for the last."""
-    if target is None:
-        return len(header) - 1
-    if isinstance(target, str):
-        require(target in header, "load", "target", f"be one of the columns {', '.join(header)}", target)
-        return header.index(target)
-    index = isinstance(target, (int, np.integer)) and not isinstance(target, bool)
-    inside = index and -len(header) <= target < len(header)
-    require(inside, "load", "target", f"be a column name or an index below {len(header)}", target)
-    return int(target) % len(header)
+def table_of(function: str, source: Any, header: bool | None = None) -> Table:
+    """The table in a file, a DataFrame, a dict of columns or a two-dimensional array."""
+    if isinstance(source, (str, Path)):
+        names, cells, lines = read_file(source, header)
+        return Table(Path(source).name, dict(zip(names, cells.T, strict=True)), lines)
+    if is_frame(source):
+        names = [str(name) for name in source.columns]
+        require(len(set(names)) == len(names), function, "DataFrame", "have a different name for each column", names)
+        return Table("DataFrame", {name: source.iloc[:, position] for position, name in enumerate(names)})
+    if isinstance(source, Mapping):
+        return Table("dict", {str(name): np.ma.asanyarray(cells) for name, cells in source.items()})
+    array = source if isinstance(source, np.ma.MaskedArray) else np.asarray(source)
+    # bfloat16 has no kind of its own in NumPy.
+    array = array.astype(np.float64) if jnp.issubdtype(array.dtype, np.floating) else array
+    require(array.ndim == 2, function, "inputs", "be of shape (n, features)", array.shape)
+    return Table("inputs", {f"column {position}": column for position, column in enumerate(array.T)})
 
 
-def _as_targets(column, places, task):
-    """Labels in sorted order where the column is text or whole numbers, unless `task` says otherwise; else numbers."""
-    for cell, (path, line, name) in zip(column, places, strict=True):
-        require(cell.strip() != "", "load", f"{path.name} line {line}, column {name!r}", "have a value", cell)
-    if task != "regression" and any(_number(cell) is None for cell in column):
-        return np.unique([cell.strip() for cell in column], return_inverse=True)[1]
-    values = np.array([_as_number(cell, *place) for cell, place in zip(column, places, strict=True)])
-    values = real_numbers("load", "targets", values)
-    are_labels = task == "classification" or (task is None and (values == np.floor(values)).all())
-    return np.unique(values, return_inverse=True)[1] if are_labels else values
+def by_position(function: str, table: Table, names: Sequence[str]) -> Table:
+    """The columns of an array under the names given; other tables, whose columns have names, as they are."""
+    if table.place != "inputs":
+        return table
+    rule = f"have {len(names)} columns: {', '.join(names)}"
+    require(len(table.columns) == len(names), function, "rows", rule, len(table.columns))
+    return replace(table, columns=dict(zip(names, table.columns.values(), strict=True)))
 
 
-def _as_number(cell, path, line, name):
-    """The number in a cell, or an error that says where it is."""
-    value = _number(cell)
-    require(value is not None, "load", f"{path.name} line {line}, column {name!r}", "be a number", cell)
-    return value
+def is_frame(source: Any) -> bool:
+    """True for a pandas DataFrame; does not import pandas."""
+    return type(source).__module__.split(".")[0] == "pandas" and hasattr(source, "columns")
 
 
-def _number(cell):
-    """The number that a cell holds, or None; 1_000 is text here, though Python reads it as 1000."""
-    try:
-        return None if "_" in cell else float(cell)
-    except ValueError:
-        return None
+def column_name(function: str, argument: str, names: Sequence[str], column: ColumnName | None) -> str:
+    """The name of a column given by name or position; None for the last one."""
+    if column is None:
+        return names[-1]
+    if isinstance(column, str):
+        require(column in names, function, argument, f"be one of the columns {', '.join(names)}", column)
+        return column
+    is_integer = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
+    is_inside = is_integer and -len(names) <= column < len(names)
+    require(is_inside, function, argument, f"be a column name or an index below {len(names)}", column)
+    return names[int(column)]
+
+
+def input_names(
+    function: str, names: Sequence[str], target: str | None, ignore: str | Sequence[ColumnName] | None
+) -> list[str]:
+    """The names of the input columns: all but the target and those to ignore."""
+    given = [ignore] if isinstance(ignore, (str, int)) else list(ignore or ())
+    ignored = {column_name(function, "ignore", names, column) for column in given}
+    found = [name for name in names if name != target and name not in ignored]
+    require(found, function, "ignore", "leave at least one input column", sorted(ignored))
+    return found

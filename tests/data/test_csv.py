@@ -88,15 +88,26 @@ GOOD = "".join(f"{i},{i % 2}\n" for i in range(20))
     [
         ("", {}, "load: t.csv must have a header and at least one row, got '0 lines'"),
         ("a,b\n", {}, "load: t.csv must have a header and at least one row, got '1 lines'"),
-        (GOOD, {}, "load: t.csv must start with a header of column names, got ['0', '0']"),
         ("a\n1\n", {}, "load: t.csv must have at least 2 columns, got ['a']"),
         ("a,a\n1,2\n", {}, "load: t.csv must have a different name for each column, got ['a', 'a']"),
-        ("a,b\n1,2\n3\n", {}, "load: t.csv line 3 must have 2 cells, as the header has, got 1"),
-        ("a,b\n\n1,2,3\n", {}, "load: t.csv line 3 must have 2 cells, as the header has, got 3"),
+        ("a,b\n1,2\n3\n", {}, "load: t.csv line 3 must have 2 cells, as most lines have, got 1"),
+        ("a,b\n\n1,2,3\n", {}, "load: t.csv line 3 must have 2 cells, as most lines have, got 3"),
         ("a,b\n1,2\nx,2\n", {}, "load: t.csv line 3, column 'a' must be a number, got 'x'"),
-        ("a,b\n1_0,2\n", {}, "load: t.csv line 2, column 'a' must be a number, got '1_0'"),
-        ("a,b\n,2\n", {}, "load: t.csv line 2, column 'a' must be a number, got ''"),
-        ("a,b\n1,2\n1, \n", {}, "load: t.csv line 3, column 'b' must have a value, got ' '"),
+        (
+            "a,b\n1_0,2\n",
+            {},
+            "load: t.csv line 2, column 'a' must be a number without thousands separators, percent or currency signs, and with a decimal point, got '1_0'",
+        ),
+        (
+            "a,b\n,2\n",
+            {},
+            "load: t.csv line 2, column 'a' must have a value (missing='drop' leaves such rows out, missing='impute' fills them in), got ''",
+        ),
+        (
+            "a,b\n1,2\n1, \n",
+            {},
+            "load: t.csv line 3, column 'b' must have a value (a target cannot be imputed; missing='drop' leaves such rows out), got ''",
+        ),
         ("a,b\n1,2\n1,x\n", {"task": "regression"}, "load: t.csv line 3, column 'b' must be a number, got 'x'"),
         ("a,b\n" + GOOD, {"target": "c"}, "load: target must be one of the columns a, b, got 'c'"),
         ("a,b\n" + GOOD, {"target": 2}, "load: target must be a column name or an index below 2, got 2"),
@@ -104,11 +115,15 @@ GOOD = "".join(f"{i},{i % 2}\n" for i in range(20))
         ("a,b\n" + GOOD, {"target": True}, "load: target must be a column name or an index below 2, got True"),
         ("a,b\n" + GOOD, {"target": 0.5}, "load: target must be a column name or an index below 2, got 0.5"),
         ("a,b\n" + GOOD, {"task": "x"}, "load: task must be one of classification, regression, got 'x'"),
-        ("a,b\nnan,1\n", {}, "load: inputs must be finite float32 numbers, got 1 that are not, the first in row 0"),
+        (
+            "a,b\nnan,1\n",
+            {},
+            "load: t.csv line 2, column 'a' must have a value (missing='drop' leaves such rows out, missing='impute' fills them in), got 'nan'",
+        ),
         (
             "a,b\n1,1\n1,nan\n",
             {"task": "classification"},
-            "load: targets must be finite float32 numbers, got 1 that are not, the first in row 1",
+            "load: t.csv line 3, column 'b' must have a value (a target cannot be imputed; missing='drop' leaves such rows out), got 'nan'",
         ),
     ],
 )
@@ -118,7 +133,7 @@ def test_faults_are_named(write, text, options, message):
 
 
 def test_whole_numbers_that_should_be_predicted_say_so(write):
-    text = "must be at least 20 rows, one per class (numbers to predict must be floating point), got 3"
+    text = "must be at least 20 rows, one per class (give numbers to predict as floating point, or say task='regression'), got 3"
     with pytest.raises(ValueError, match=re.escape(text)):
         load(write(column(range(20))))
 
@@ -126,10 +141,6 @@ def test_whole_numbers_that_should_be_predicted_say_so(write):
 def test_not_a_csv_file(tmp_path, write):
     with pytest.raises(FileNotFoundError, match=r"load: source must be a file that exists, got '.*none\.csv'"):
         load(tmp_path / "none.csv")
-    latin = tmp_path / "latin.csv"
-    latin.write_bytes(b"a,b\n1,\xe9\n")
-    with pytest.raises(ValueError, match=re.escape("load: latin.csv must be CSV text in UTF-8, got 'utf-8' codec")):
-        load(latin)
-    with pytest.raises(ValueError, match=re.escape("load: t.csv must be CSV text in UTF-8, got field larger than")):
+    with pytest.raises(ValueError, match=re.escape("load: t.csv must be a table of text, got field larger than")):
         load(write("a,b\n1," + "x" * 200_000 + "\n"))
     assert isinstance(load(Path(write("a,b\n" + GOOD, "t.txt"))), tuple)

@@ -228,7 +228,8 @@ def test_scikit_learn_missing(monkeypatch):
 
 NAMES = (
     "digits, breast_cancer, iris, wine, diabetes, mnist, fashion_mnist, and, or, xor, moons, circles, spirals, "
-    "a path ending in .csv, or a pair (inputs, targets)"
+    "a Path, a path ending in .csv, .tsv, .tab, .txt, .data, .dat, .test or these and .gz, a DataFrame, or a pair "
+    "(inputs, targets)"
 )
 PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
 
@@ -242,7 +243,8 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
         ("iris", {"seed": -1}, "load: seed must be a whole number of at least 0, got -1"),
         ("iris", {"seed": 1.0}, "load: seed must be a whole number of at least 0, got 1.0"),
         ("iris", {"seed": True}, "load: seed must be a whole number of at least 0, got True"),
-        ("iris", {"validation": 0}, "load: validation must be above 0 and below 1, got 0.0"),
+        ("iris", {"validation": -0.1}, "load: validation must be above 0 and below 1, got -0.1"),
+        ("iris", {"test": 0}, "load: test must be above 0 and below 1, got 0.0"),
         ("iris", {"test": 1}, "load: test must be above 0 and below 1, got 1.0"),
         ("mnist", {"validation": 1.5}, "load: validation must be above 0 and below 1, got 1.5"),
         (

@@ -169,10 +169,10 @@ def test_faulty_idx_files(tmp_path, file, content, text):
         load("mnist", folder=folder)
 
 
-def test_labels_with_gaps(tmp_path):
-    folder = write_set(tmp_path, {**small_set(), LABELS: np.repeat([0, 2], 20).astype(np.uint8)})
-    with pytest.raises(ValueError, match=re.escape("load: targets must use every label 0..2, got [0, 2]")):
-        load("mnist", folder=folder)
+def test_labels_with_gaps_are_renumbered(tmp_path):
+    gap = {name: np.repeat([0, 2], count).astype(np.uint8) for name, count in ((LABELS, 20), (mnist.FILES[3], 3))}
+    data = load("mnist", folder=write_set(tmp_path, {**small_set(), **gap}))
+    assert data.preparation.classes == (0, 2) and data.test.targets.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"no" + b[2:], lambda b: b[:12] + b"\xff\xff" + b[14:]])

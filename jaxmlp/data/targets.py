@@ -1,0 +1,133 @@
+"""Targets: labels 0..k - 1 and the names of their classes, or numbers to predict."""
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxmlp.checks import require
+from jaxmlp.data.arrays import real_numbers
+from jaxmlp.data.cells import Where, cells_of, is_missing, number, numbers, refuse_amount, texts
+
+__all__ = ["ClassName", "Classes", "RawTargets", "array_targets", "class_codes", "column_targets", "known_codes"]
+
+ClassName: TypeAlias = str | int | float | bool
+Classes: TypeAlias = tuple[ClassName, ...]
+"""The names of classes in the order of their labels."""
+
+
+@dataclass(frozen=True)
+class RawTargets:
+    """Targets in the user's own units.
+
+    Attributes:
+      values: class names, (n,) objects with None for missing ones; or numbers, (n, outputs) with NaN for missing ones.
+      is_label: True for class names.
+      where: from a row number to the words that tell where it is.
+    """
+
+    values: np.ndarray
+    is_label: bool
+    where: Where
+
+    @property
+    def missing(self) -> np.ndarray:
+        """(n,) bool."""
+        if self.is_label:
+            return np.array([value is None for value in self.values], bool)
+        return np.asarray(np.isnan(self.values).any(axis=1))
+
+    def take(self, rows: np.ndarray) -> "RawTargets":
+        """The targets of some rows; errors no longer tell their places."""
+        return replace(self, values=self.values[rows])
+
+
+def column_targets(function: str, name: str, column: Any, where: Where, task: str | None) -> RawTargets:
+    """Targets in a column of a table: unless `task` says otherwise, text and integers are labels, fractions numbers."""
+    kind, cells = cells_of(function, f"column {name!r}", column)
+    is_text = kind in ("bool", "category", "text") and any(number(c) is None for c in cells if not is_missing(c))
+    if is_text and task != "regression":
+        return RawTargets(_names(function, name, kind, cells, where, task), True, where)
+    if kind == "bool":
+        cells = np.array([np.nan if is_missing(cell) else float(cell) for cell in cells])
+    values = numbers(function, name, cells, where)
+    are_whole = bool((values[~np.isnan(values)] % 1 == 0).all())
+    if task == "classification" or (task is None and (kind == "category" or are_whole)):
+        return RawTargets(_numbers_as_names(values), True, where)
+    return RawTargets(values[:, None], False, where)
+
+
+def _names(function: str, name: str, kind: str, cells: np.ndarray, where: Where, task: str | None) -> np.ndarray:
+    if kind == "bool":
+        found = np.empty(len(cells), object)
+        found[:] = [None if is_missing(cell) else bool(cell) for cell in cells]
+        return found
+    found = texts(cells)
+    for row, cell in enumerate(found if task is None else ()):
+        if isinstance(cell, str) and "_" not in cell and number(cell) is None:
+            refuse_amount(function, f"{where(row)}, column {name!r}", cell)
+    return found
+
+
+def _numbers_as_names(values: np.ndarray) -> np.ndarray:
+    """Class names that are numbers: Python ints if all are whole, else floats; None for NaN."""
+    present = ~np.isnan(values)
+    convert = int if (values[present] % 1 == 0).all() else float
+    found = np.empty(len(values), object)
+    found[present] = [convert(value) for value in values[present]]
+    return found
+
+
+def array_targets(function: str, targets: Any, rows: int, task: str | None) -> RawTargets:
+    """Targets given by themselves: integers, bools and text are labels, floating point numbers are not."""
+    if type(targets).__module__.split(".")[0] == "pandas" and hasattr(targets, "columns") and targets.shape[1] == 1:
+        targets = targets.iloc[:, 0]
+    values = targets if hasattr(targets, "to_numpy") or isinstance(targets, np.ma.MaskedArray) else np.asarray(targets)
+    rule = "be of shape (n,) or (n, outputs)"
+    require(len(values.shape) in (1, 2), function, "targets", rule, values.shape)
+    require(values.shape[0] == rows, function, "targets", f"have as many rows as inputs ({rows})", values.shape[0])
+    is_real = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray) and _is_real(values.dtype)
+    is_regression = task == "regression" or (task is None and jnp.issubdtype(values.dtype, np.floating))
+    if isinstance(values, np.ndarray) and is_real and is_regression and not np.isnan(values).any():
+        require(values.size > 0, function, "targets", "have at least one output", values.shape)
+        return RawTargets(real_numbers(function, "targets", values).reshape(rows, -1), False, "targets row {}".format)
+    if len(values.shape) == 2:
+        return _outputs(function, values, task)
+    is_floating = cells_of(function, "targets", values).kind == "float"
+    task = "regression" if is_floating and task is None else task
+    return column_targets(function, "targets", values, "targets row {}".format, task)
+
+
+def _is_real(dtype: np.dtype) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating))
+
+
+def _outputs(function: str, values: Any, task: str | None) -> RawTargets:
+    """(n, outputs) numbers."""
+    is_integer = task is None and getattr(getattr(values, "dtype", None), "kind", "f") in "biu"
+    is_label = task == "classification" or is_integer
+    require(not is_label, function, "targets", "be of shape (n,) for labels", values.shape)
+    require(values.shape[1] > 0, function, "targets", "have at least one output", values.shape)
+    columns = [values.iloc[:, i] if hasattr(values, "iloc") else values[:, i] for i in range(values.shape[1])]
+    where = "targets row {}".format
+    found = [column_targets(function, f"output {i}", column, where, "regression") for i, column in enumerate(columns)]
+    return RawTargets(np.concatenate([one.values for one in found], axis=1), False, where)
+
+
+def class_codes(values: np.ndarray) -> tuple[np.ndarray, Classes]:
+    """((n,) labels 0..k - 1, class names in sorted order) of class names without missing ones."""
+    are_text = any(isinstance(value, str) for value in values)
+    found = np.unique(values.astype(str)) if are_text else sorted(set(values.tolist()))
+    classes = tuple(found.tolist() if isinstance(found, np.ndarray) else found)
+    codes = {name: code for code, name in enumerate(classes)}
+    return np.array([codes[str(value) if are_text else value] for value in values], np.int64), classes
+
+
+def known_codes(function: str, targets: RawTargets, classes: Classes) -> np.ndarray:
+    """(n,) labels of class names that must be among those of training."""
+    codes = {name: code for code, name in enumerate(classes)}
+    for row, value in enumerate(targets.values):
+        rule = f"be one of the {len(classes)} classes in training"
+        require(value in codes, function, targets.where(row), rule, value)
+    return np.array([codes[value] for value in targets.values], np.int64)
