@@ -1,1 +1,1 @@
-"""Benchmarks: speed, side by side with what a user would do instead, in one run."""
+"""Benchmarks: the speed of jaxmlp beside that of the alternatives, measured in one run."""

@@ -1,10 +1,10 @@
-"""Speed, side by side with everything a user would pick instead: the same work, in turns, in one run.
+"""Measures the speed of jaxmlp beside its alternatives: the same work, taken in turns, in one run.
 
-    python -m benchmarks              all of it, about forty minutes
+    python -m benchmarks              everything, about forty minutes
     python -m benchmarks --quick      two networks, fewer rounds and parts, under three minutes
     python -m benchmarks --only step,run
 
-Peers come with `pip install '.[benchmarks]'`; one that is missing is left out with a line. Results go to
+`pip install '.[benchmarks]'` installs the peers; a missing one is left out, with a message. Results are written to
 benchmarks/results/: results.json (or quick.json), a table in Markdown, and figures.
 """
 
@@ -36,7 +36,7 @@ PARTS = {
     "scaling": scaling,
     "gpu": gpu,
 }
-# Partners that only one part asks.
+# Workers that only one part uses.
 ONLY_FOR = {"updates": "optimizers", "jaxmlp, 1 device": "scaling"}
 QUICK = ("step", "run", "seeds", "shuffling", "first_result")
 
@@ -46,18 +46,18 @@ def parse(arguments=None):
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="two networks, fewer rounds and parts")
-    parser.add_argument("--only", help=f"parts to run, of {', '.join(PARTS)}")
-    parser.add_argument("--without", default="", help="peers to leave out")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="where results go")
+    parser.add_argument("--only", help=f"parts to run, comma-separated, of {', '.join(PARTS)}")
+    parser.add_argument("--without", default="", help="peers to leave out, separated by semicolons")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder to write to")
     options = parser.parse_args(arguments)
     options.only = options.only.split(",") if options.only else [*(QUICK if options.quick else PARTS)]
     unknown = [name for name in options.only if name not in PARTS]
     if unknown:
-        parser.error(f"--only must be of {', '.join(PARTS)}, got {', '.join(unknown)}")
+        parser.error(f"--only must be some of {', '.join(PARTS)}, got {', '.join(unknown)}")
     options.without = [name.strip() for name in options.without.split(";") if name.strip()]
     unknown = [name for name in options.without if name not in PEERS or name == "jaxmlp"]
     if unknown:
-        parser.error(f"--without must be of {'; '.join(PEERS)} (not jaxmlp), got {'; '.join(unknown)}")
+        parser.error(f"--without must be some of {'; '.join(PEERS)} (not jaxmlp), got {'; '.join(unknown)}")
     return options
 
 
@@ -71,11 +71,11 @@ def main(arguments=None):
         for results in measured_parts(processes, effort, options.only):
             results["seconds"] = round(time.perf_counter() - began)
             write(results, options.out, "quick" if options.quick else "results")
-    say(f"{results['seconds']} s; table, figures and JSON are in {options.out}")
+    say(f"{results['seconds']} s; the table, the figures and the JSON are in {options.out}")
 
 
 def measured_parts(processes, effort, only):
-    """The results so far, after each of the parts asked for, which is shown as it ends."""
+    """Runs the parts, prints each as it ends, and yields the results so far."""
     where = processes.ask("machine", describe=[])
     processes.machine = measured(processes, effort)
     results = {
@@ -89,7 +89,7 @@ def measured_parts(processes, effort, only):
     yield results | who(processes)
     for name in only:
         if name == "gpu" and where["backend"] == "cpu":
-            say("gpu: left out, for JAX sees none here")
+            say("gpu: left out, because JAX finds no GPU here")
             continue
         began = time.perf_counter()
         results[name] = PARTS[name](processes, effort)
@@ -98,7 +98,7 @@ def measured_parts(processes, effort, only):
 
 
 def who(processes):
-    """Versions of the peers that took part, and why others did not."""
+    """Versions of the peers that took part, and the reasons why others did not."""
     versions = {name: process.version for name, process in processes.running.items() if name in PEERS}
     return {"peers": versions, "lost": processes.lost}
 
@@ -109,7 +109,7 @@ def show(name, rows, seconds):
 
 
 def write(results, folder, name):
-    """JSON, table and figures."""
+    """Writes JSON, table and figures."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(markdown(results))

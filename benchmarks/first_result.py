@@ -46,7 +46,7 @@ print(json.dumps(rows))
 
 
 def first_result(processes, effort):
-    """Seconds from the start of Python to ten epochs of digits; and what a second study compiles."""
+    """Seconds from the start of Python to the end of ten epochs on digits; compilations of a second study."""
     with tempfile.TemporaryDirectory() as cache:
         kept = {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         alone(FIT, kept)
@@ -64,7 +64,7 @@ def first_result(processes, effort):
 
 
 def alone(code, extra):
-    """What a program in a process of its own says, and the seconds of the whole process."""
+    """Runs a program in a new process: what it prints, and the duration of the whole process in seconds."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **extra}
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""What the figures should be on two cores: ratios of medians, and shares."""
+"""The goals on two cores: ratios of medians, and shares."""
 
 from benchmarks.tasks import NETWORKS
 
@@ -6,6 +6,7 @@ NAMES = [task.name for task in NETWORKS]
 
 
 def each(*goals):
+    """Goals by network."""
     return dict(zip(NAMES, goals, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""On a GPU: nets a second against the number of seeds, in three precisions, beside PyTorch's ensembles."""
+"""On a GPU: trainings per second by number of seeds, in three precisions, beside ensembles in PyTorch."""
 
 from benchmarks.limits import limit
 from benchmarks.ratios import spread
@@ -10,7 +10,7 @@ TORCH = {"float32": "highest", "tf32": "high"}
 
 
 def gpu(processes, effort, seeds=SEEDS, networks=NETWORKS[:3], epochs=1):
-    """Trainings a second; a number of seeds that no longer fits into memory ends its line."""
+    """Trainings per second by network, precision and library; a number of seeds that exceeds the memory ends a line."""
     rows = []
     for task in networks:
         for precision in PRECISIONS:
@@ -20,7 +20,7 @@ def gpu(processes, effort, seeds=SEEDS, networks=NETWORKS[:3], epochs=1):
 
 
 def line(processes, effort, task, precision, name, seeds, epochs):
-    """One library's trainings a second at one precision, up to the end of the memory."""
+    """Trainings per second of one library at one precision, for as many seeds as fit into memory."""
     rows = []
     for count in seeds:
         how = precision if name == "jaxmlp" else TORCH[precision]

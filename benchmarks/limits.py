@@ -1,15 +1,15 @@
-"""The machine's own limits: what a step would take if it were nothing but its products, or its memory traffic."""
+"""The limits of the machine: the duration of a step that consists of its matrix products or memory traffic only."""
 
 import statistics
 
 from benchmarks.tasks import NETWORKS
 
-SIDE = 2048  # of the square matrices whose product is timed
-SIZES = (2**16, 2**20, 2**24, 2**28)  # bytes of the arrays that are read and written: caches are faster than memory
+SIDE = 2048  # of the square matrices in the product that is timed
+SIZES = (2**16, 2**20, 2**24, 2**28)  # bytes of the arrays read and written; caches are faster than memory
 
 
 def measured(processes, effort):
-    """The rate of products, XLA's and NumPy's, and the bandwidth of caches and memory by the bytes that are touched."""
+    """The rate of matrix products by XLA and by NumPy, and the bandwidth of caches and memory by bytes."""
     jobs = {name: ("machine", [NETWORKS[0], name, []]) for name in ("product", "blas_product")}
     jobs |= {size: ("machine", [NETWORKS[0], "copy", [size]]) for size in SIZES}
     for name, job in jobs.values():
@@ -24,7 +24,7 @@ def measured(processes, effort):
 
 
 def limit(task, machine):
-    """The least seconds of a step of Adam: by arithmetic at the better rate, or by bytes at the bandwidth."""
+    """The minimum duration of a step of Adam in seconds: arithmetic at the higher rate, or bytes at the bandwidth."""
     rate = max(machine["gflops_xla"], machine["gflops_numpy"]) * 1e9
     size = next((size for size in SIZES if size >= task.least_bytes), SIZES[-1])
     return max(task.operations / rate, task.least_bytes / (machine["gigabytes_a_second"][str(size)] * 1e9))

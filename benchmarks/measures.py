@@ -1,4 +1,4 @@
-"""What is measured: each function gives the word to the peers' processes and returns what goes into the results."""
+"""The measurements: each function orchestrates the processes of the peers and returns rows of results."""
 
 from typing import NamedTuple
 
@@ -10,23 +10,32 @@ from benchmarks.peers import PEERS, TORCH_AND_SCIKIT_LEARN
 from benchmarks.ratios import fastest, ratio, spread
 from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_order
 
-TOLERANCE = 3e-3  # of the first loss, within CHECKED_STEPS of float32 in another order
+TOLERANCE = 3e-3  # of the first loss, within CHECKED_STEPS; float32 operations are in a different order
 CHECKED_STEPS = 20
-STEPS = 100  # in one call, where single steps are timed
+STEPS = 100  # per call when single steps are timed
 UPDATES = 100
-ORDERS = 10  # epochs in one call, where shuffling is timed
+ORDERS = 10  # epochs per call when shuffling is timed
 SCANS = ("optax, scan", "optax, scan, sharded")
 GROUPS = {
     ANY: [name for name in PEERS if name != "jaxmlp"],
     LOOP: [name for name in PEERS if name not in ("jaxmlp", *SCANS)],
     OTHERS: list(TORCH_AND_SCIKIT_LEARN),
 }
-MOST_OPERATIONS = 1.6e12  # for a number of seeds to be tried
-MOST_SCIKIT_LEARN_SEEDS, MOST_TORCH_SEEDS = 8, 64  # beyond these a training costs what it costs at these
+MOST_OPERATIONS = 1.6e12  # larger numbers of seeds are not tried
+MOST_SCIKIT_LEARN_SEEDS, MOST_TORCH_SEEDS = 8, 64  # with more seeds, each training costs as much as with these
 
 
 class Effort(NamedTuple):
-    """How much is done for a figure."""
+    """How much is run for each number.
+
+    Attributes:
+      repeats: rounds.
+      least_s: shortest duration of a timing in seconds.
+      epochs: lengths of the complete runs.
+      seeds: numbers of trainings at once.
+      networks: the tasks.
+      optimizers: the optimizers whose updates are timed.
+    """
 
     repeats: int
     least_s: float
@@ -41,9 +50,10 @@ QUICK = Effort(3, 0.05, (10,), (64,), NETWORKS[:2], ("adam",))
 
 
 def check(processes, effort):
-    """The peers' losses, step by step from the same weights on the same rows: one that differs is not timed.
+    """Compares the losses of the peers step by step, from the same weights on the same rows.
 
-    Differences count as shares of the first loss: later ones may be so small that rounding is a large share of them.
+    A peer whose losses differ is not timed. Differences are relative to the first loss, because later losses may be so
+    small that rounding is a large share of them.
     """
     rows = []
     for task in effort.networks:
@@ -61,12 +71,17 @@ def check(processes, effort):
 
 
 def compare(processes, effort, measure, task, jobs):
-    """One figure: ours against all peers that can, in turns.
+    """Times jaxmlp and every peer that can do the job, in turns.
 
     Args:
-      measure: its name.
+      processes: the running peers.
+      effort: how much is run.
+      measure: name of the measurement.
       task: the network.
-      jobs: from a peer's name to (method, arguments, steps done in a call).
+      jobs: a dict from the name of a peer to (method, arguments, steps per call).
+
+    Returns:
+      One row of results.
     """
     first, ready = {}, {}
     for name, (method, arguments, _) in jobs.items():
@@ -92,13 +107,13 @@ def compare(processes, effort, measure, task, jobs):
 
 
 def step(processes, effort):
-    """One jitted step."""
+    """Times one jitted step."""
     jobs = dict.fromkeys(PEERS, ("step", [STEPS], STEPS))
     return [compare(processes, effort, "step", task, jobs) for task in effort.networks]
 
 
 def run(processes, effort):
-    """A whole run: shuffled epochs, validation after each."""
+    """Times a complete run: shuffled epochs with validation after each."""
     rows = []
     for task in effort.networks:
         for epochs in effort.epochs:
@@ -109,7 +124,7 @@ def run(processes, effort):
 
 
 def seeds(processes, effort):
-    """Many trainings at once, and the memory that they took."""
+    """Times many trainings at once, and records their memory."""
     rows = []
     for task in effort.networks:
         epochs = 4 if task.operations < 1e8 else 1
@@ -131,14 +146,14 @@ def seed_job(name, task, count, epochs):
 
 
 def dropout(processes, effort):
-    """What dropout adds to a whole run of one library, as a share of the run without."""
+    """The time that dropout adds to a complete run of one library, as a share of the run without it."""
     epochs = max(effort.epochs)
     rows = []
     for task in effort.networks:
         for name in ("jaxmlp", "optax, scan", "flax nnx", "torch, fused Adam"):
             jobs = {
                 rate: (name, [task._replace(dropout=rate), "run", [epochs]]) for rate in (None, 0.5)
-            }  # the same process, in turns
+            }  # in the same process, in turns
             if all(processes.prepare(job, [name]) for _, job in jobs.values()):
                 seconds = processes.in_turns(jobs, effort.repeats, effort.least_s)
                 cost = ratio(seconds[0.5], seconds[None])
@@ -148,7 +163,7 @@ def dropout(processes, effort):
 
 
 def shuffling(processes, effort):
-    """The share of an epoch that goes into its order: 60,000 rows for the networks of images."""
+    """The share of an epoch spent on its order, with 60,000 rows for the image networks."""
     rows = []
     for task in effort.networks:
         task = task._replace(rows=60_000 if task.sizes[0] == 784 else task.rows)
@@ -168,7 +183,7 @@ def shuffling(processes, effort):
 
 
 def optimizers(processes, effort):
-    """Each optimizer's jitted update beside optax's."""
+    """Times the jitted update of each optimizer beside that of optax."""
     rows = []
     for task in effort.networks:
         for name in effort.optimizers:

@@ -1,10 +1,10 @@
-"""How fast populations are: against the machine's own products, one big vmap, and scikit-learn.
+"""The speed of populations, compared with the machine's product rate, one large vmap, and scikit-learn.
 
-    python -m benchmarks.populations            # all of it, some minutes
+    python -m benchmarks.populations            # everything, several minutes
     python -m benchmarks.populations --only arithmetic
 
-Everything compared is measured in this run, taken in turns, and given as medians with the least and the most. Compile
-time counts where a line says so. Results go to benchmarks/results/populations.json.
+All times compared are measured in this run, in turns, and reported as medians with minimum and maximum. Compile time is
+included only if a line says so. Results are written to benchmarks/results/populations.json.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.ratios import spread
 from benchmarks.tasks import Task, made_data
 
 RESULTS = Path(__file__).parent / "results" / "populations.json"
-# With the share of the machine's product rate that is the goal.
+# Each with its goal, a share of the machine's product rate.
 NETWORKS = (
     (Task((784, 128, 10), 128, 12_800), 0.85),
     (Task((64, 128, 10), 64, 6_400), 0.45),
@@ -58,14 +58,14 @@ if __name__ == "__main__":
 
 
 def clock(function):
-    """Seconds that a call takes, the device's work included."""
+    """The duration of a call in seconds, the work of the device included."""
     began = time.perf_counter()
     jax.block_until_ready(function())
     return time.perf_counter() - began
 
 
 def in_turns(functions, repeats):
-    """The seconds of each function, the functions taken in turns after one call each that does not count."""
+    """The seconds of each function, called in turns after one warm-up call each."""
     for function in functions.values():
         clock(function)
     rounds = [{name: clock(function) for name, function in functions.items()} for _ in range(repeats)]
@@ -73,7 +73,7 @@ def in_turns(functions, repeats):
 
 
 def arithmetic(repeats):
-    """The share of the machine's own product rate that 64 seeds at once reach, per network."""
+    """The share of the machine's product rate that 64 seeds at once reach, for each network."""
     square = jnp.ones((2048, 2048))
     product = jax.jit(lambda x: x @ x)
     rows = []
@@ -111,7 +111,7 @@ def digits_recipe(learning_rate):
 
 
 def early_stopping(repeats):
-    """A grid whose runs differ in length: `train_many` against one vmap over whole runs, as slow as the longest."""
+    """A grid of runs of different lengths: `train_many` against one vmap, which takes as long as the longest run."""
     data = jaxmlp.load("digits")
     rates, seeds = np.logspace(-4, -0.5, 16), 16
     plan: dict[str, Any] = {"epochs": 150, "batch_size": 64, "patience": 4}
@@ -139,7 +139,7 @@ def early_stopping(repeats):
 
 
 def thousand(repeats):
-    """1,000 trainings of 64-128-10 on digits, compile included, against scikit-learn in two processes and one vmap."""
+    """1,000 trainings of 64-128-10 on digits, compilation included, against scikit-learn and one vmap."""
     data = jaxmlp.load("digits")
     plan: dict[str, Any] = {"epochs": 30, "batch_size": 64}
     keys = jax.vmap(jax.random.key)(jnp.arange(1000))
@@ -162,15 +162,15 @@ def thousand(repeats):
         "vmap": spread([row["lanes_s"] / row["vmap_s"] for row in rows]),
     }
     print(
-        f"1,000 trainings, compile included: {against['scikit_learn']['median']:.2f} of scikit-learn in two processes "
-        f"(of 40 trainings, goal 0.25), {against['vmap']['median']:.2f} of one vmap (goal 0.5)",
+        f"1,000 trainings, compilation included: {against['scikit_learn']['median']:.2f} of scikit-learn in two "
+        f"processes (of 40 trainings, goal 0.25), {against['vmap']['median']:.2f} of one vmap (goal 0.5)",
         flush=True,
     )
     return {"rounds": rows, "ratio": against, "goal": {"scikit_learn": 0.25, "vmap": 0.5}}
 
 
 def scikit_learn(count):
-    """Seconds a training in scikit-learn, two processes of one thread each."""
+    """Seconds per training in scikit-learn, with two processes of one thread each."""
     path = Path(os.environ.get("TMPDIR", "/tmp")) / f"scikit_learn_trainings_{os.getpid()}.py"
     path.write_text(SCIKIT_LEARN)
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

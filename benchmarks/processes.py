@@ -1,4 +1,4 @@
-"""The peers' processes, seen from the one that gives the word."""
+"""The processes of the peers, as seen by the process that orchestrates them."""
 
 import importlib.metadata
 import json
@@ -11,18 +11,18 @@ import time
 
 from benchmarks.peers import WORKERS
 
-MOST_S = 30.0  # a measure that has taken longer ends with its LEAST_ROUNDS-th round
+MOST_S = 30.0  # after this time a measurement ends once it has LEAST_ROUNDS rounds
 LEAST_ROUNDS = 3
-# Ends a group of processes, frozen ones too, once its own input ends: when it is closed, or with whoever held it.
+# Kills a process group, suspended processes too, once its own input ends: closed, or its writer has died.
 GUARD = 'read -r _; kill -s KILL -- "-$0"'
 
 
 class LostError(Exception):
-    """A peer that cannot be had, or that broke."""
+    """A peer that is unavailable or crashed."""
 
 
 class Process:
-    """A peer at work. It is frozen while others have their turn: threads that wait would spin, and take from them."""
+    """A running peer. It is suspended while others have their turn, because its waiting threads would use the cores."""
 
     def __init__(self, name):
         try:
@@ -30,7 +30,7 @@ class Process:
             self.version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
             raise LostError(f"{distribution} is not installed: pip install '.[benchmarks]'") from None
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (open as long as the process runs)
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (stays open while the process runs)
         command = [sys.executable, "-m", "benchmarks.worker", name]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
         self.process = subprocess.Popen(command, **pipes, start_new_session=True)
@@ -39,10 +39,11 @@ class Process:
         self.guard = subprocess.Popen(guard, stdin=subprocess.PIPE, **quiet)
 
     def wait(self):
-        """Waits until it has imported its library."""
+        """Waits until the peer has imported its library."""
         self._answer()
 
     def ask(self, **order):
+        """Resumes the peer, sends an order, and suspends it again: the answer."""
         os.killpg(self.process.pid, signal.SIGCONT)
         print(json.dumps(order), file=self.process.stdin, flush=True)
         answer = self._answer()
@@ -59,14 +60,14 @@ class Process:
         return json.loads(line)
 
     def close(self):
-        """Ends the peer with the processes that it started itself, which would hold its pipes open."""
+        """Ends the peer and the processes that it started, which would keep its pipes open."""
         self.guard.communicate()
         self.process.communicate()
         self.errors.close()
 
 
 class Processes:
-    """All peers that can be had; one that breaks leaves with a line of what happened."""
+    """All available peers; one that crashes is dropped with a message."""
 
     def __init__(self, names, say=print):
         self.say, self.running, self.lost, self.machine = say, {}, {}, {}
@@ -89,17 +90,18 @@ class Processes:
             self.lose(name, str(error))
 
     def lose(self, name, why):
+        """Drops a peer, with a message."""
         self.lost[name] = why
         self.say(f"without {name}: {why}")
         if name in self.running:
             self.running.pop(name).close()
 
     def ask(self, name, **order):
-        """The answer, or None if the peer is or gets lost."""
+        """The answer, or None if the peer is lost."""
         return self._guard(name, lambda: self.running[name].ask(**order)) if name in self.running else None
 
     def prepare(self, job, names):
-        """Makes a job, `[task, method, arguments]`, ready in those peers that can: their first times in seconds."""
+        """Prepares a job, `[task, method, arguments]`, in the peers that support it: seconds of their first calls."""
         first = {name: self.ask(name, prepare=job) or {} for name in names}
         for name, answer in first.items():
             if "because" in answer:
@@ -107,7 +109,7 @@ class Processes:
         return {name: answer["first_s"] for name, answer in first.items() if "first_s" in answer}
 
     def in_turns(self, jobs, repeats, least_s):
-        """Times jobs, a dict of (peer, job), taken in turns, another one first in each round: the seconds of each."""
+        """Times a dict of (peer, job) in turns, each round starting with another one: the seconds of each."""
         seconds = {label: [] for label in jobs}
         labels, began, done = list(jobs), time.perf_counter(), 0
         while done < repeats and (done < LEAST_ROUNDS or time.perf_counter() - began < MOST_S):

@@ -1,4 +1,4 @@
-"""Medians and ratios of times that were taken in turns."""
+"""Medians and ratios of times measured in turns."""
 
 import statistics
 
@@ -7,11 +7,12 @@ from scipy import stats
 
 
 def spread(values):
+    """Median, minimum and maximum."""
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def ratio(ours, theirs):
-    """The median over rounds of our time over theirs, with its 95 % bootstrap interval over rounds."""
+    """The median over rounds of (our time / their time), with its 95 % bootstrap interval."""
     rounds = np.asarray(ours) / np.asarray(theirs)
     middle = float(np.median(rounds))
     if len(rounds) < 3 or np.ptp(rounds) == 0:
@@ -21,6 +22,6 @@ def ratio(ours, theirs):
 
 
 def fastest(seconds, names):
-    """The one of these names with the least median, or None."""
+    """The name with the smallest median, or None."""
     there = [name for name in names if name in seconds]
     return min(there, key=lambda name: statistics.median(seconds[name]), default=None)

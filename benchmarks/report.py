@@ -2,24 +2,24 @@
 
 import matplotlib
 
-matplotlib.use("Agg")  # figures are files: no screen is needed
+matplotlib.use("Agg")  # figures are written to files: no display is needed
 
 import matplotlib.pyplot as plt
 
 from benchmarks.peers import PEERS
 
-# Okabe & Ito 2008: told apart with any kind of colour vision.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Okabe & Ito 2008, readable with any kind of color vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LAWS = {
     "width": "width of two hidden layers",
-    "depth": "hidden layers of 128",
-    "batch": "batch",
-    "seeds": "seeds, in microseconds a step of each",
+    "depth": "hidden layers of 128 units",
+    "batch": "batch size",
+    "seeds": "seeds at once (time per step of each)",
 }
 
 
 def markdown(results):
-    """All tables, one below the other."""
+    """The report: the environment and all tables."""
     parts = [head(results)]
     parts += [f"## {title}\n\n{table(results[name])}" for name, (title, table) in TABLES.items() if name in results]
     return "\n\n".join(parts) + "\n"
@@ -34,11 +34,12 @@ def head(results):
     return (
         "# Side by side\n\n"
         f"{where['when']}, {where['processor']}, {where['cores']} cores, {where['device']} ({where['backend']}), "
-        f"Python {where['python']}; float32 throughout. Every figure is a median over rounds in which all took their "
-        "turn; each library in a process of its own, its losses checked against jaxmlp's for the first steps "
-        "(scikit-learn's not on two classes, which it trains as one logistic output). A ratio is jaxmlp's time over "
-        "the other's: below 1, jaxmlp is faster; in brackets the 95 % interval of the median.\n\n"
-        f"The machine's own limits in this run: products {limits['gflops_xla']:.0f} GFLOP/s by XLA, "
+        f"Python {where['python']}; float32 throughout. Every number is a median over rounds in which all libraries "
+        "took turns. Each library runs in its own process, and its losses in the first steps are checked against those "
+        "of jaxmlp (except scikit-learn on two classes, which it trains with a single logistic output). A ratio is the "
+        "time of jaxmlp over the time of the other: below 1, jaxmlp is faster; the 95 % interval of the median is in "
+        "brackets.\n\n"
+        f"Limits of the machine in this run: matrix products {limits['gflops_xla']:.0f} GFLOP/s by XLA, "
         f"{limits['gflops_numpy']:.0f} by NumPy; copies of 64 KiB, 1, 16 and 256 MiB on one core {bandwidths} GB/s.\n\n"
         f"Versions: {peers}.{lost}"
     )
@@ -54,7 +55,7 @@ def bracket(ratio):
 
 
 def goals_table(rows):
-    """Where a goal was set: our ratio to the best of the group."""
+    """For each goal: the ratio to the fastest of the group."""
     lines = []
     for row in rows:
         for group, goal in row["goal"].items():
@@ -63,11 +64,13 @@ def goals_table(rows):
                 ratio = row["ratio"][best]
                 met = "yes" if ratio["median"] <= goal else "**no**"
                 lines.append((row["measure"], row["network"], group, best, bracket(ratio), goal, met))
-    return rows_of(("what", "network", "against", "which is", "ratio", "goal", "met"), lines) if lines else ""
+    return (
+        rows_of(("measurement", "network", "compared with", "which is", "ratio", "goal", "met"), lines) if lines else ""
+    )
 
 
 def times_table(rows):
-    """Microseconds a step of everybody, and of the machine's limit."""
+    """Microseconds per step of every library, and the limit of the machine."""
     names = _there(rows)
     lines = [
         (
@@ -77,29 +80,29 @@ def times_table(rows):
         )
         for row in rows
     ]
-    return rows_of(("what", "network", *names, "limit (jaxmlp's share of it)"), lines)
+    return rows_of(("measurement", "network", *names, "limit (as share of jaxmlp's time)"), lines)
 
 
 def checks_table(rows):
-    """Proof of equal work, and what a user waits for at first: made, compiled, twenty steps done."""
+    """Proof of equal work, and the time until a user sees twenty steps: creation, compilation, steps."""
     names = [name for name in PEERS if any(name in row["first_s"] for row in rows)]
     lines = [
-        (f"largest difference of a loss, of the first, {row['network']}", *_cells(row["difference"], names, "{:.0e}"))
+        (f"largest difference of a loss / first loss, {row['network']}", *_cells(row["difference"], names, "{:.0e}"))
         for row in rows
     ]
     lines += [
-        (f"s to the end of twenty first steps, {row['network']}", *_cells(row["first_s"], names, "{:.2g}"))
+        (f"seconds until the end of twenty steps, {row['network']}", *_cells(row["first_s"], names, "{:.2g}"))
         for row in rows
     ]
-    return rows_of(("what", *names), lines)
+    return rows_of(("check", *names), lines)
 
 
 def memory_table(rows):
-    """Megabytes that everybody's process has held at most, so far."""
+    """The peak memory of every process so far, in megabytes."""
     names = _there(rows)
     held = [{name: peak / 1e6 for name, peak in row["peak_bytes"].items()} for row in rows]
     lines = [(*_what(row), *_cells(one, names, "{:.0f}")) for row, one in zip(rows, held, strict=True)]
-    return rows_of(("what", "network", *names), lines)
+    return rows_of(("measurement", "network", *names), lines)
 
 
 def _there(rows):
@@ -115,9 +118,9 @@ def _cells(values, names, written):
 
 
 def compared(rows):
-    parts = [goals_table(rows), f"Microseconds a step of one training:\n\n{times_table(rows)}"]
+    parts = [goals_table(rows), f"Microseconds per step of one training:\n\n{times_table(rows)}"]
     if all("peak_bytes" in row for row in rows):
-        parts.append(f"Megabytes that the process has held at most until then:\n\n{memory_table(rows)}")
+        parts.append(f"Peak memory of the process until then, in megabytes:\n\n{memory_table(rows)}")
     return "\n\n".join(parts).strip()
 
 
@@ -136,7 +139,7 @@ def shuffling_table(rows):
         )
         for row in rows
     ]
-    return rows_of(("network", "rows", "of an epoch", "jax.random.permutation would be", "goal"), lines)
+    return rows_of(("network", "rows", "share of an epoch", "with jax.random.permutation", "goal"), lines)
 
 
 def optimizers_table(rows):
@@ -150,30 +153,30 @@ def optimizers_table(rows):
         )
         for row in rows
     ]
-    return rows_of(("network", "optimizer", "µs", "µs of optax's", "ratio"), lines)
+    return rows_of(("network", "optimizer", "jaxmlp (µs)", "optax (µs)", "ratio"), lines)
 
 
 def first_result_table(row):
     parts = {name.removesuffix("_s"): f"{spread['median']:.2f}" for name, spread in row["parts"].items()}
     lines = [
         (
-            "import, load digits, compile, train 10 epochs, in a new process",
+            "new process: import, load digits, compile, train 10 epochs",
             f"{row['cold_s']['median']:.2f}",
             row["goal_s"],
         ),
-        *((f"of which {name}", seconds, "") for name, seconds in parts.items()),
+        *((f"of this, {name}", seconds, "") for name, seconds in parts.items()),
         (f"the same with a compilation cache ({row['cache_misses']} misses)", f"{row['cached_s']['median']:.2f}", ""),
         *(
-            (f"study {number + 1} of one process ({study['compilations']} compilations)", f"{study['s']:.2f}", "")
+            (f"study {number + 1} in one process ({study['compilations']} compilations)", f"{study['s']:.2f}", "")
             for number, study in enumerate(row["studies"])
         ),
     ]
-    return rows_of(("first result", "s", "goal"), lines)
+    return rows_of(("first result", "seconds", "goal"), lines)
 
 
 def scaling_table(rows):
     lines = [(row["law"], row["value"], f"{row['us_a_step']['median']:.3g}", f"{row['limit_us']:.2g}") for row in rows]
-    return rows_of(("law", "value", "µs a step", "limit µs"), lines)
+    return rows_of(("law", "value", "µs per step", "limit (µs)"), lines)
 
 
 def gpu_table(rows):
@@ -188,17 +191,19 @@ def gpu_table(rows):
         )
         for row in rows
     ]
-    return rows_of(("network", "precision", "library", "seeds", "nets a second", "share of the float32 limit"), lines)
+    return rows_of(
+        ("network", "precision", "library", "seeds", "trainings per second", "share of the float32 limit"), lines
+    )
 
 
 TABLES = {
-    "checks": ("Equal work, and the first steps", checks_table),
+    "checks": ("Equal work and the first steps", checks_table),
     "step": ("One jitted step", compared),
-    "run": ("A whole run: shuffled epochs, validation after each", compared),
+    "run": ("A complete run: shuffled epochs, validation after each", compared),
     "seeds": ("Many seeds at once", compared),
     "dropout": ("Dropout", dropout_table),
     "shuffling": ("Shuffling", shuffling_table),
-    "optimizers": ("Updates beside optax's", optimizers_table),
+    "optimizers": ("Updates, compared with optax", optimizers_table),
     "first_result": ("From a cold start", first_result_table),
     "scaling": ("Scaling", scaling_table),
     "gpu": ("GPU", gpu_table),
@@ -206,7 +211,7 @@ TABLES = {
 
 
 def figures(results):
-    """The figures that the results allow: from their names to Matplotlib figures."""
+    """The figures for which there are results: a dict from name to Matplotlib figure."""
     made = {}
     rows = [row for name in ("step", "run", "seeds") for row in results.get(name, ())]
     rows = [row for row in rows if row["measure"] in ("step", "run", "64 seeds")]
@@ -220,7 +225,7 @@ def figures(results):
 
 
 def side_by_side(rows):
-    """Every peer's time over jaxmlp's, a panel for each measure, a marker for each network."""
+    """The time of every peer over that of jaxmlp: a panel for each measurement, a marker for each network."""
     measures = list(dict.fromkeys(row["measure"] for row in rows))
     names = [name for name in PEERS if any(name in row["ratio"] for row in rows)]
     figure, axes = plt.subplots(
@@ -231,9 +236,9 @@ def side_by_side(rows):
             there = [name for name in names if name in row["ratio"]]
             times = [1 / row["ratio"][name]["median"] for name in there]
             heights = [names.index(name) + 0.16 * (place - 1.5) for name in there]
-            axis.plot(times, heights, "os^D"[place], color=COLOURS[place], label=row["network"], markersize=6)
+            axis.plot(times, heights, "os^D"[place], color=COLORS[place], label=row["network"], markersize=6)
         axis.axvline(1, color="black", linewidth=1)
-        axis.set(xscale="log", xlabel="times jaxmlp's time", title=measure, ylim=(len(names) - 0.4, -0.6))
+        axis.set(xscale="log", xlabel="time / time of jaxmlp", title=measure, ylim=(len(names) - 0.4, -0.6))
         axis.grid(alpha=0.25)
         axis.set_yticks(range(len(names)), names)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -242,9 +247,9 @@ def side_by_side(rows):
 
 
 def seeds_figure(rows):
-    """Microseconds a step of one training against the number of trainings at once, a panel for each network."""
+    """Microseconds per step of one training by the number of trainings at once, a panel for each network."""
     counted = [row["network"] for row in rows]
-    networks = [network for network in dict.fromkeys(counted) if counted.count(network) > 1]  # a point is no line
+    networks = [network for network in dict.fromkeys(counted) if counted.count(network) > 1]  # one point makes no line
     names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
     figure, axes = plt.subplots(
         1, len(networks), figsize=(3.4 * len(networks) + 1.5, 4.4), squeeze=False, layout="constrained"
@@ -253,27 +258,29 @@ def seeds_figure(rows):
         there = [row for row in rows if row["network"] == network]
         for place, name in enumerate(names):
             line = [(row["seeds"], row["us_a_step"][name]["median"]) for row in there if name in row["us_a_step"]]
-            axis.plot(*zip(*line, strict=True), "o-", color=COLOURS[place], label=name, markersize=4)
-        axis.plot([row["seeds"] for row in there], [row["limit_us"] for row in there], "k:", label="machine's limit")
+            axis.plot(*zip(*line, strict=True), "o-", color=COLORS[place], label=name, markersize=4)
+        axis.plot(
+            [row["seeds"] for row in there], [row["limit_us"] for row in there], "k:", label="limit of the machine"
+        )
         axis.set(xscale="log", yscale="log", xlabel="seeds at once", title=network)
         axis.grid(alpha=0.25)
-    axes[0][0].set_ylabel("µs a step of one training")
+    axes[0][0].set_ylabel("µs per step of one training")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=2 + len(networks), loc="outside lower center", frameon=False)
     return figure
 
 
 def scaling_figure(rows):
-    """Microseconds a step along each law, and the machine's limit."""
+    """Microseconds per step along each law, and the limit of the machine."""
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.6), layout="constrained")
     for axis, (law, label) in zip(axes.flat, LAWS.items(), strict=True):
         for place, name in enumerate(dict.fromkeys(row["law"] for row in rows if row["law"].split(",")[0] == law)):
             line = [row for row in rows if row["law"] == name]
             values = [row["value"] for row in line]
-            axis.plot(values, [row["us_a_step"]["median"] for row in line], "o-", color=COLOURS[place], label=name)
+            axis.plot(values, [row["us_a_step"]["median"] for row in line], "o-", color=COLORS[place], label=name)
             if name == law:
-                axis.plot(values, [row["limit_us"] for row in line], "k:", label="products and memory alone")
-        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="µs a step")
+                axis.plot(values, [row["limit_us"] for row in line], "k:", label="matrix products and memory only")
+        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="µs per step")
         axis.grid(alpha=0.25)
         axis.legend(frameon=False, fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""How time grows with width, depth, batch, seeds and devices: jaxmlp alone."""
+"""How the time of jaxmlp grows with width, depth, batch, seeds and devices."""
 
 from benchmarks.limits import limit
 from benchmarks.ratios import spread
@@ -13,7 +13,7 @@ MIDDLE = Task((64, 128, 10), 64, 64 * STEPS)
 
 
 def laws():
-    """From the name of a law to {value: (peer, task, method, arguments, steps)}."""
+    """A dict from the name of a law to {value: (peer, task, method, arguments, steps)}."""
     return {
         "width": {width: single(MIDDLE._replace(sizes=(64, width, width, 10))) for width in WIDTHS},
         "depth": {depth: single(MIDDLE._replace(sizes=(64, *[128] * depth, 10))) for depth in DEPTHS},
@@ -32,7 +32,7 @@ def many(peer, count):
 
 
 def scaling(processes, effort):
-    """Microseconds a step of one training, along each law, with the machine's limit beside it."""
+    """Microseconds per step of one training along each law, with the limit of the machine."""
     rows = []
     for law, points in laws().items():
         jobs = {

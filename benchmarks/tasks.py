@@ -1,4 +1,4 @@
-"""The work to be timed: four networks, their data and initial weights, the same numbers in every process."""
+"""The work that is timed: four networks, their data and initial weights, identical in every process."""
 
 import itertools
 from typing import NamedTuple
@@ -10,11 +10,19 @@ OPTIMIZERS = (
     *("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam"),
     *("nadam", "adamw", "amsgrad", "radam", "adamax", "lion"),
 )
-BATCHES = 16  # that lie ready for timing single steps
+BATCHES = 16  # prepared for timing single steps
 
 
 class Task(NamedTuple):
-    """One network and its training: cross-entropy, Adam at 1e-3, float32, ReLU, validation after every epoch."""
+    """One network and its training: cross-entropy, Adam at 1e-3, float32, ReLU, validation after every epoch.
+
+    Attributes:
+      sizes: units of each layer, inputs and outputs included.
+      batch: rows per step.
+      rows: training rows.
+      validation_rows: validation rows.
+      dropout: dropout rate, or None.
+    """
 
     sizes: tuple[int, ...]
     batch: int
@@ -28,18 +36,18 @@ class Task(NamedTuple):
 
     @property
     def steps(self):
-        """Of an epoch."""
+        """Steps per epoch."""
         return self.rows // self.batch
 
     @property
     def operations(self):
-        """Multiplications and additions in the products of a step: forward, weight gradients, error signals."""
+        """Multiplications and additions in the matrix products of a step: forward, weight gradients, error signals."""
         pairs = list(itertools.pairwise(self.sizes))
         return 2 * self.batch * (2 * sum(a * b for a, b in pairs) + sum(a * b for a, b in pairs[1:]))
 
     @property
     def least_bytes(self):
-        """What a step of Adam must move: parameters and two moments read and written, gradients, the batch."""
+        """Bytes that a step of Adam must move: parameters and two moments read and written, gradients, the batch."""
         parameters = sum(a * b + b for a, b in itertools.pairwise(self.sizes))
         return 4 * (7 * parameters + self.batch * (self.sizes[0] + 1))
 
@@ -53,7 +61,7 @@ NETWORKS = (
 
 
 def made_data(task):
-    """((inputs, labels) to train, (inputs, labels) to validate): normal inputs, labels by random planes."""
+    """((inputs, labels) for training, (inputs, labels) for validation): normal inputs, labels by random planes."""
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((task.rows + task.validation_rows, task.sizes[0]), np.float32)
     labels = (inputs @ rng.standard_normal((task.sizes[0], task.sizes[-1]))).argmax(axis=1).astype(np.int32)
@@ -70,7 +78,7 @@ def made_params(task):
 
 
 def made_order(task, steps):
-    """The rows of each of the first steps: (steps, batch)."""
+    """The rows of each of the first steps, (steps, batch)."""
     rng = np.random.default_rng(2)
     epochs = -(-steps // task.steps)
     orders = [rng.permutation(task.rows)[: task.steps * task.batch] for _ in range(epochs)]

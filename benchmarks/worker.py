@@ -1,9 +1,10 @@
-"""One peer in a process of its own: it takes orders as lines of JSON from the standard input, and answers by lines.
+"""One peer in its own process: reads orders as lines of JSON from the standard input and answers line by line.
 
-{"prepare": [task, method, arguments]}  makes it ready by calling it once     -> {"first_s": ...}
+{"prepare": [task, method, arguments]}  calls the method once                 -> {"first_s": ...}
 {"losses": [task, order]}               the losses of the first steps         -> {"losses": [...], "first_s": ...}
-{"time": least_s}                       calls it until that time is over      -> {"seconds": a call's}
-{"memory": 1}                                                                 -> {"peak_bytes": ...}
+{"time": [job, least_s]}                calls a job until the time is over    -> {"seconds": per call}
+{"memory": []}                          the most memory used so far           -> {"peak_bytes": ...}
+{"describe": []}                        the machine                           -> {"processor": ..., ...}
 """
 
 import contextlib
@@ -41,7 +42,7 @@ class Worker:
         try:
             call(*arguments)
         except (MemoryError, RuntimeError, ValueError) as error:
-            # Out of memory goes by many names: the peer lives on, and cannot do this.
+            # Out of memory has many names: the peer stays alive but cannot do this job.
             return {"because": str(error).splitlines()[0]}
         self.ready[json.dumps([task, method, arguments])] = lambda: call(*arguments)
         return {"first_s": time.perf_counter() - began}
@@ -60,7 +61,7 @@ class Worker:
         return {"seconds": (time.perf_counter() - began) / count}
 
     def memory(self):
-        """The most memory held so far."""
+        """The peak memory of the process so far."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {"peak_bytes": peak * (1 if sys.platform == "darwin" else 1024)}
 
@@ -70,7 +71,7 @@ class Worker:
 
 def main():
     warnings.simplefilter("ignore")
-    # Whatever a library prints must not get between the answers.
+    # Output of the libraries must not mix with the answers.
     with os.fdopen(os.dup(1), "w") as answers, contextlib.redirect_stdout(sys.stderr):
         worker = Worker(sys.argv[1])
         print(json.dumps({"ready": True}), file=answers, flush=True)

@@ -1,1 +1,1 @@
-"""Experiments: what optimizers and networks do, measured with the library's public names only."""
+"""Experiments: what networks and optimizers do, measured with the public names of jaxmlp only."""

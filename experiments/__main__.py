@@ -1,12 +1,13 @@
-"""The textbook, measured.
+"""The claims of the course, measured.
 
 python -m experiments                 lists the experiments
-python -m experiments NAME            runs one, and writes its figure and its numbers
-python -m experiments --all           runs all of them, and writes the gallery
-python -m experiments.optimizers      which optimizer is better, and how sure that is
+python -m experiments NAME            runs one and writes its figures and its numbers
+python -m experiments --all           runs all of them and writes the gallery
+jaxmlp compare                        compares optimizers: which one is better, and how sure that is
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -16,49 +17,51 @@ import jaxmlp
 from experiments.experiment import NAMES, question, run
 from experiments.gallery import write_gallery
 
-MARKS = {True: "[green]yes[/green]        ", False: "[red]NO[/red]         ", None: "[yellow]cannot tell[/yellow]"}
+_MARKS = {True: "[green]yes[/green]        ", False: "[red]NO[/red]         ", None: "[yellow]cannot tell[/yellow]"}
 
 
-def parse(arguments=None):
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's options, checked."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments to run; none: list them")
-    parser.add_argument("--all", action="store_true", help="run all, and write the gallery")
-    parser.add_argument("--seeds", type=int, help="how many seeds, at least 2 (default: each experiment's own number)")
-    parser.add_argument("--full", action="store_true", help="the published size, where the default is reduced")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="where files go (default: results)")
-    parser.add_argument("--gallery", type=Path, help="the page that --all writes (default: README.md beside the files)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments to run; without a name they are listed")
+    parser.add_argument("--all", action="store_true", help="run all of them and write the gallery")
+    parser.add_argument("--seeds", type=int, help="number of seeds, at least 2 (default: depends on the experiment)")
+    parser.add_argument("--full", action="store_true", help="run at the published size if the default is reduced")
+    parser.add_argument("--out", type=Path, default=Path("results"), help="folder to write to (default: results)")
+    parser.add_argument("--gallery", type=Path, help="page that --all writes (default: README.md in the folder)")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in NAMES]
     if unknown:
-        parser.error(f"NAME must be of {', '.join(NAMES)}, got {', '.join(unknown)}")
+        parser.error(f"NAME must be one of {', '.join(NAMES)}, got {', '.join(unknown)}")
     if options.seeds is not None and options.seeds < 2:
         parser.error(f"--seeds must be at least 2, got {options.seeds}")
     options.gallery = options.gallery or options.out / "README.md"
     return options
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Lists experiments or runs them."""
     options = parse(arguments)
     console = Console(highlight=False)
     names = NAMES if options.all else options.names
     if not names:
-        show_list(console)
+        _show_list(console)
         return
     jaxmlp.use_cpu_devices()
     for name in names:
         console.print(f"[bold]{name}[/bold]  {question(name)}")
         finding, files, seconds = run(name, options.out, options.seeds, options.full)
-        for verdict in finding.verdicts:
-            console.print(f"  {MARKS[verdict.holds]}  {verdict.claim}", f"[dim]({verdict.evidence})[/dim]")
+        for verdict in [*finding.verdicts, *finding.timings]:
+            console.print(f"  {_MARKS[verdict.holds]}  {verdict.claim}", f"[dim]({verdict.evidence})[/dim]")
         console.print(f"  {seconds:.0f} s; {', '.join(str(options.out / file) for file in files)}\n")
     if options.all:
         write_gallery(options.out, options.gallery)
-        console.print(f"The gallery is {options.gallery}.")
+        console.print(f"The gallery: {options.gallery}")
 
 
-def show_list(console):
+def _show_list(console):
     table = Table("name", "question", box=None, header_style="bold")
     for name in NAMES:
         table.add_row(name, question(name))

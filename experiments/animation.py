@@ -1,19 +1,30 @@
-"""Animations as bytes of a file: GIF for pages, MP4 for slides."""
+"""Animations as the bytes of a file: GIF for pages, MP4 for slides."""
 
 import io
 import subprocess
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
+from matplotlib.artist import Artist
 from PIL import Image
 
 
-def frames(figure, draw, count):
-    """The pictures of a figure as `draw(index)` changes it, RGB arrays (height, width, 3).
+def frames(figure: Any, draw: Callable[[int], Iterable[Artist]], count: int) -> list[np.ndarray]:
+    """The frames of a figure that `draw` changes.
 
-    What does not change is drawn once: `draw` returns the artists that do, which must be made with `animated=True`.
+    Only the artists that change are redrawn.
+
+    Args:
+      figure: a Matplotlib figure.
+      draw: updates the artists of frame `index` and returns them; they must be created with `animated=True`.
+      count: number of frames.
+
+    Returns:
+      RGB arrays (height, width, 3).
     """
     canvas = figure.canvas
     canvas.draw()
@@ -27,8 +38,8 @@ def frames(figure, draw, count):
     return pictures
 
 
-def gif(pictures, fps, hold=2.0):
-    """An endless GIF of RGB arrays; the last picture stays for `hold` seconds."""
+def gif(pictures: list[np.ndarray], fps: float, hold: float = 2.0) -> bytes:
+    """A looping GIF of RGB arrays; the last frame stays for `hold` seconds."""
     images = [Image.fromarray(picture) for picture in pictures]
     palette = _palette(images[0], images[len(images) // 2])
     first, *rest = (image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images)
@@ -38,8 +49,8 @@ def gif(pictures, fps, hold=2.0):
     return file.getvalue()
 
 
-def mp4(pictures, fps, hold=2.0):
-    """An MP4 (H.264) of RGB arrays with even sides; the last picture stays for `hold` seconds."""
+def mp4(pictures: list[np.ndarray], fps: float, hold: float = 2.0) -> bytes:
+    """An MP4 (H.264) of RGB arrays with even sides; the last frame stays for `hold` seconds."""
     height, width, _ = pictures[0].shape
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-")
     coded = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-movflags", "+faststart")
@@ -52,11 +63,11 @@ def mp4(pictures, fps, hold=2.0):
 
 
 def _palette(start, middle):
-    """Many colours for what there is most of, and some that thin bright lines need."""
-    colours = [
+    """Most colors go to the large areas of the first frame, some to the thin bright lines of a later one."""
+    colors = [
         *start.quantize(192, Image.Quantize.MEDIANCUT).getpalette()[: 192 * 3],
         *middle.quantize(64, Image.Quantize.MAXCOVERAGE).getpalette()[: 64 * 3],
     ]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(colours)
+    palette.putpalette(colors)
     return palette

@@ -1,4 +1,4 @@
-"""The gallery: one page of all experiments, their questions, verdicts and figures, from the files that runs wrote."""
+"""The gallery: one page with the question, the verdicts and the figures of every experiment, from its files."""
 
 import json
 import os
@@ -6,35 +6,52 @@ from pathlib import Path
 
 from experiments.experiment import NAMES
 
-MARKS = {True: "**yes**", False: "**no**", None: "**cannot tell**"}
-HEAD = """# What the textbook says, measured
+_MARKS = {True: "**yes**", False: "**no**", None: "**cannot tell**"}
+_HEAD = """# What the textbook says, measured
 
-Every claim of a course on multi-layer perceptrons as an experiment: one file, one question, one figure, and a verdict
-over many seeds that could have come out the other way. This page is written by `python -m experiments --all`;
-`python -m experiments` lists the experiments, and `python -m experiments NAME` runs one.
+Every claim of a course on multi-layer perceptrons as an experiment: one question, one file, its figures, and verdicts
+over many seeds that could have come out the other way. Intervals are at 95 %. A verdict is **yes** if the whole
+interval supports the claim, **no** if the whole interval contradicts it, and **cannot tell** otherwise.
+
+Numbers repeat to the bit on one processor type and one JAX version. Durations are those of the run shown here.
+
+This page is written by `python -m experiments --all`. `python -m experiments` lists the experiments;
+`python -m experiments NAME` runs one.
 """
 
 
-def write_gallery(folder, page):
-    """Writes the page of the experiments whose results are in a folder."""
+def write_gallery(folder: str | Path, page: str | Path) -> None:
+    """Writes the page.
+
+    Args:
+      folder: where the results are; experiments without results are left out.
+      page: the Markdown file to write.
+    """
     done = [name for name in NAMES if (Path(folder) / f"{name}.json").exists()]
-    Path(page).write_text("\n".join([HEAD, *(section(Path(folder), Path(page).parent, name) for name in done)]))
+    Path(page).write_text("\n".join([_HEAD, *(_section(Path(folder), Path(page).parent, name) for name in done)]))
 
 
-def section(folder, home, name):
-    """One experiment's part of a page that lies in `home`."""
+def _section(folder, home, name):
+    """The part of one experiment on a page in the folder `home`."""
     record = json.loads((folder / f"{name}.json").read_text())
     place = Path(os.path.relpath(folder, home)).as_posix()
-    lines = [f"## {name}", "", f"{record['question']} *({record['seconds']:.0f} s)*", ""]
-    lines += [f"- {MARKS[row['holds']]}: {row['claim']} ({row['evidence']})" for row in record["verdicts"]]
-    lines += [
-        "",
-        *(f"![{name}: {record['question']}]({place}/{file})" for file in record["figures"] if shown(file)),
-        "",
-    ]
-    return "\n".join(lines)
+    lines = [f"## {name}", "", f"{record['question']} *({_duration(record)})*", "", *_listed(record["verdicts"])]
+    if "timings" in record:
+        lines += ["", f"Run times on {_machine(record)}, which differ on other processors:", ""]
+        lines += _listed(record["timings"])
+    images = [file for file in record["figures"] if file.endswith((".png", ".gif", ".svg"))]
+    return "\n".join([*lines, "", *(f"![{name}: {record['question']}]({place}/{file})" for file in images), ""])
 
 
-def shown(file):
-    """Whether a Markdown page can show it."""
-    return file.endswith((".png", ".gif", ".svg"))
+def _listed(verdicts):
+    return [f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})" for row in verdicts]
+
+
+def _duration(record):
+    machine = f" on {_machine(record)}" if "environment" in record else ""
+    return f"{record['seconds']:.0f} s{machine}"
+
+
+def _machine(record):
+    where = record["environment"]
+    return f"{where['processor']}, {where['cores']} cores, JAX {where['jax']}"

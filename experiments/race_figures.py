@@ -1,4 +1,4 @@
-"""Pictures of the race: the map with five paths, still and as a film; where each escapes from; the genealogy."""
+"""Figures of the race: five paths on the map, still and animated; escapes by start and rate; paths down the valley."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from experiments import animation
-from experiments.figures import COLOURS, LOOK
-from experiments.surfaces import two_wells, valley
+from experiments.figures import COLORS, LOOK, TITLE
+from experiments.surfaces import GLOBAL_MINIMUM, LOCAL_MINIMUM, LOCAL_WELL, two_wells, valley
+from experiments.verdicts import mean_interval
 
-# The course's colours, bright enough for a dark map; a marker each, for those who cannot tell the colours.
+# The course's colors, bright enough for a dark map, and a marker for each method.
 RACE = {
     "gradient descent": ("#00E5E5", "o"),
     "momentum": ("#FF4DFF", "s"),
@@ -18,7 +19,7 @@ RACE = {
     "RMSProp": ("#3DDC5B", "D"),
     "Adam": ("#4F86FF", "P"),
 }
-SIZES = dict(zip(RACE, (17, 14, 12, 8, 11), strict=True))  # of the ends: what lies below another still shows
+SIZES = dict(zip(RACE, (17, 14, 12, 8, 11), strict=True))  # of the last points: a larger one shows behind a smaller
 PAPER = "#0B0D14"
 INK = "#E8E8E8"
 DARK = LOOK | {
@@ -28,39 +29,51 @@ DARK = LOOK | {
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
 }
 SIDES = (-4.2, 4.2), (-3.0, 3.0)
+VALLEY_SIDES = (-1.4, 5.0), (-1.2, 3.0)
 
 
-def still(paths, shown, rates, escaped):
-    """Left the surface with a path each; right how often each escapes, by learning rate."""
+def still(paths, rate, numbers, starts):
+    """Left: the map with one path per method. Right: the share of starts that escape, by learning rate.
+
+    Args:
+      paths: a dict from a method to its path (steps + 1, 2).
+      rate: the learning rate of all paths.
+      numbers: of the finding; those on escapes are shown on the right.
+      starts: how many starts each share is of.
+    """
+    steps = len(next(iter(paths.values()))) - 1
     with plt.rc_context(DARK):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), width_ratios=(4, 3))
+        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), width_ratios=(4, 3))
         draw_map(figure, left)
         for name, path in paths.items():
-            line(left, name, path, label=f"{name}, rate {shown[name]}")
+            line(left, name, path, label=name)
             left.plot(*path[-1], RACE[name][1], color=RACE[name][0], markersize=SIZES[name], markeredgecolor=PAPER)
         left.legend(loc="lower right", fontsize=11)
-        left.set_title("Paths of 300 steps from one start", loc="left")
-        for name, share in escaped.items():
-            colour, marker = RACE[name]
-            right.plot(rates, share, color=colour, marker=marker, linewidth=2, label=name)
-        right.set(xscale="log", xlabel="learning rate", ylabel="share of starts that escape", ylim=(-0.03, 1.03))
-        right.set_title("How often each escapes", loc="left")
-        right.legend(loc="upper left")
+        left.set_title(f"One start, {steps} steps, learning rate {rate:g} for all", **TITLE)
+        for name, share in numbers["escaped by rate"].items():
+            color, marker = RACE[name]
+            band = np.transpose(numbers["escaped by rate, 95 % interval"][name])
+            style = {"color": color, "marker": marker, "linewidth": 1.8, "markersize": 5}
+            right.plot(numbers["rates"], share, label=name, **style)
+            right.fill_between(numbers["rates"], *band, color=color, alpha=0.25, linewidth=0)
+        right.axvline(rate, color=INK, linestyle=":", linewidth=1.2, label="rate of the map")
+        right.set(xscale="log", xlabel="learning rate", ylabel="share of starts that escape", ylim=(-0.03, 1.32))
+        right.set_yticks(np.linspace(0, 1, 6))
+        right.set_title(f"{starts} random starts: share and 95 % interval", **TITLE)
+        right.legend(loc="upper left", fontsize=10, ncols=2)
     return figure
 
 
-def film(label, paths, shown, count):
+def film(label, paths, rate, count):
     """The race as GIF and MP4: bytes by file name."""
     with plt.rc_context(DARK):
         figure, axes = plt.subplots(figsize=(6.4, 4.8), dpi=100)
         draw_map(figure, axes)
-        lines = {
-            name: line(axes, name, path[:1], f"{name}, rate {shown[name]}", animated=True)
-            for name, path in paths.items()
-        }
+        axes.set_title(f"Learning rate {rate:g} for all", **TITLE)
+        lines = {name: line(axes, name, path[:1], name, animated=True) for name, path in paths.items()}
         heads = {
-            name: axes.plot([], [], mark, color=colour, markersize=SIZES[name], markeredgecolor=PAPER, animated=True)[0]
-            for name, (colour, mark) in RACE.items()
+            name: axes.plot([], [], mark, color=color, markersize=SIZES[name], markeredgecolor=PAPER, animated=True)[0]
+            for name, (color, mark) in RACE.items()
         }
         clock = axes.text(0.02, 0.03, "", transform=axes.transAxes, animated=True)
         axes.legend(loc="lower right", fontsize=10)
@@ -78,7 +91,7 @@ def film(label, paths, shown, count):
 
 
 def draw_map(figure, axes):
-    """The two wells from above, dark enough for every colour of the race."""
+    """The two wells from above, dark enough for every color of the race."""
     x, y = np.meshgrid(np.linspace(*SIDES[0], 211), np.linspace(*SIDES[1], 151))
     height = np.asarray(jax.vmap(jax.vmap(two_wells))(jnp.stack([x, y], axis=-1)))
     levels = np.linspace(-1.75, 2.75, 13)
@@ -87,10 +100,9 @@ def draw_map(figure, axes):
     figure.colorbar(filled, ax=axes, label="height", shrink=0.9, ticks=[-1, 0, 1, 2])
     axes.set(xlabel="first weight", ylabel="second weight", xlim=SIDES[0], ylim=SIDES[1])
     axes.grid(False)
-    axes.annotate(
-        "global minimum", (-1.55, -0.48), (-3.9, -1.9), color=INK, arrowprops={"arrowstyle": "-", "color": INK}
-    )
-    axes.annotate("local minimum", (1.4, 0.44), (-0.4, 2.1), color=INK, arrowprops={"arrowstyle": "-", "color": INK})
+    arrow = {"arrowstyle": "-", "color": INK}
+    axes.annotate("global minimum", GLOBAL_MINIMUM, (-3.9, -1.9), color=INK, arrowprops=arrow)
+    axes.annotate("local minimum", LOCAL_MINIMUM, (-0.4, 2.1), color=INK, arrowprops=arrow)
 
 
 def dark_map():
@@ -98,21 +110,29 @@ def dark_map():
 
 
 def line(axes, name, path, label, **options):
-    colour, marker = RACE[name]
-    look = {"color": colour, "marker": marker, "markersize": 4, "markevery": slice(0, 30, 3), "linewidth": 1.6}
+    color, marker = RACE[name]
+    look = {"color": color, "marker": marker, "markersize": 4, "markevery": slice(0, 30, 3), "linewidth": 1.6}
     return axes.plot(*path.T, label=label, **look, **options)[0]
 
 
 def by_start(rows, rates, escaped):
-    """A map for each method: the start's place against the learning rate, shaded by the share that escapes."""
+    """A map for each method: where the descent starts against its learning rate, shaded by the share that escapes."""
+    starts = len(next(iter(escaped.values())))
     with plt.rc_context(LOOK | {"axes.grid": False}):
-        figure, panels = plt.subplots(1, len(escaped), figsize=(13, 4), sharey=True)
-        for axes, (name, share) in zip(panels, escaped.items(), strict=True):
-            image = axes.pcolormesh(edges(rates), rows, share, cmap="cividis", vmin=0, vmax=1)
+        figure, panels = plt.subplots(1, len(escaped), figsize=(13, 4.4), sharey=True)
+        for axes, (name, every) in zip(panels, escaped.items(), strict=True):
+            image = axes.pcolormesh(edges(rates), rows, every.mean(axis=0).T, cmap="cividis", vmin=0, vmax=1)
             axes.set(xscale="log", xlabel="learning rate")
-            axes.set_title(name, fontsize=12)
-        panels[0].set_ylabel("first weight at the start\n(1.6: the local minimum, 4: the rim)")
+            axes.set_title(name, **TITLE)
+        panels[0].set_ylabel("first weight at the start")
+        panels[0].set_yticks([LOCAL_WELL[0], 2, 2.5, 3, 3.5, 4])
         figure.colorbar(image, ax=panels, label="share that escapes", shrink=0.9)
+        x, y = LOCAL_MINIMUM
+        figure.suptitle(
+            f"Starts between the local well's center ({LOCAL_WELL[0]:g}) and the rim ({rows[-1]:g}), {starts} in each "
+            f"cell; the local minimum itself is at ({x:.2f}, {y:.2f})",
+            fontsize=12,
+        )
     return figure
 
 
@@ -123,22 +143,46 @@ def edges(rates):
 
 
 def genealogy(paths, rates, falls):
-    """A panel for each method: its path down the valley at its best rate, and how far it gets on average."""
-    x, y = np.meshgrid(np.linspace(-3.6, 3.6, 121), np.linspace(-2.6, 3.2, 97))
-    height = np.asarray(jax.vmap(jax.vmap(valley))(jnp.stack([x, y], axis=-1)))
+    """A panel for each method: its path down the valley at its best rate, and the mean fall over seeds."""
+    steps, seeds = len(next(iter(paths.values()))) - 1, len(next(iter(falls.values())))
     with plt.rc_context(LOOK | {"axes.grid": False}):
-        figure, panels = plt.subplots(3, 3, figsize=(9.6, 6.2), sharex=True, sharey=True)
+        figure, panels = plt.subplots(3, 3, figsize=(10.5, 7.6))
         for axes, (name, path) in zip(panels.flat, paths.items(), strict=True):
-            axes.contour(x, y, height, (0.01, 0.1, 1.0, 4.0), colors="#B0B0B0", linewidths=0.7)
-            axes.plot(*path.T, color=COLOURS[0], marker=".", markersize=4, linewidth=1)
-            axes.plot(*path[-1], marker="D", color=COLOURS[1], markersize=6)
-            axes.plot(0, 0, marker="+", color="black", markersize=12)
-            axes.set_title(f"{name}: {falls[name].mean():.1f} decades", loc="left", fontsize=11)
-            axes.text(0.03, 0.05, f"learning rate {rates[name]:.2g}", transform=axes.transAxes)
-            axes.set(xlim=(-3.6, 3.6), ylim=(-2.6, 3.2))
-        figure.supxlabel("first weight", fontsize=11)
-        figure.supylabel("second weight", fontsize=11)
+            sides, note = sides_of(path)
+            draw_valley(axes, *sides)
+            axes.plot(*path.T, color=COLORS[0], marker=".", markersize=4, linewidth=1, label="path, a dot per step")
+            axes.plot(*path[-1], "D", color=COLORS[1], markersize=6, label=f"after {steps} steps")
+            axes.plot(0, 0, "+", color="black", markersize=12, label="minimum")
+            low, middle, high = mean_interval(falls[name])
+            axes.set_title(f"{name}: {middle:.1f} decades [{low:.1f}, {high:.1f}]", loc="left", fontsize=10.5)
+            axes.text(0.02, 0.04, f"rate {rates[name]:.2g}{note}", transform=axes.transAxes)
+        for axes in panels[-1]:
+            axes.set_xlabel("first weight")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("second weight")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         figure.suptitle(
-            "A valley 100 times steeper across than along: how far the height falls in 150 steps", fontsize=12
+            f"A valley 100 times steeper across than along, each method at its best learning rate:\npowers of ten that "
+            f"the height falls in {steps} steps, mean of {seeds} starts [95 % interval]; the path is from one start",
+            fontsize=12,
         )
     return figure
+
+
+def sides_of(path):
+    """The sides of a panel in which the whole path lies, as wide as the others if possible; and a note if not."""
+    low, high = np.transpose(VALLEY_SIDES)
+    if np.all((path >= low) & (path <= high)):
+        return VALLEY_SIDES, ""
+    center, reach = (path.min(axis=0) + path.max(axis=0)) / 2, np.ptp(path, axis=0)
+    factor = 1.1 * np.max(reach / (high - low))
+    half = factor * (high - low) / 2
+    return tuple(zip(center - half, center + half, strict=True)), "; wider axes"
+
+
+def draw_valley(axes, xlim, ylim):
+    """Contours of the valley in the panel's sides."""
+    x, y = np.meshgrid(np.linspace(xlim[0], xlim[1], 241), np.linspace(ylim[0], ylim[1], 181))
+    height = np.asarray(jax.vmap(jax.vmap(valley))(jnp.stack([x, y], axis=-1)))
+    axes.contour(x, y, height, (0.01, 0.1, 1.0, 4.0, 16.0), colors="#B0B0B0", linewidths=0.7)
+    axes.set(xlim=xlim, ylim=ylim)

@@ -1,13 +1,13 @@
-"""The peers: how a user of each library would write the same training, at its best idiom.
+"""The peers: how an experienced user of each library would write the same training.
 
-A peer is a class in a module of this folder, made with a `Task`. What it cannot do it does not define.
+A peer is a class in a module of this folder, created with a `Task`. It defines the methods it supports:
 
-- `losses(order)`: the loss of each step on the rows of `order`, from the common initial weights: proves equal work.
-- `step(count)`: that many jitted steps on batches that lie ready.
-- `run(epochs)`: a whole training: shuffled epochs, a look at the validation rows after each.
-- `seeds(count, epochs)`: that many trainings with seeds of their own.
+- `losses(order)`: the loss of each step on the rows of `order`, from the common initial weights; proves equal work.
+- `step(count)`: `count` jitted steps on prepared batches.
+- `run(epochs)`: a complete training: shuffled epochs with validation after each.
+- `seeds(count, epochs)`: `count` trainings, each with its own seed.
 
-Each runs in a process of its own, with its own threads and configuration, and returns when the work is done.
+Each peer runs in its own process, with its own threads and configuration, and returns when the work is done.
 """
 
 # name: (module, class, distribution on PyPI)
@@ -27,7 +27,7 @@ PEERS = {
     "torch.func": ("torch_func", "TorchFunc", "torch"),
     "scikit-learn": ("scikit_learn", "ScikitLearn", "scikit-learn"),
 }
-# Not peers, but taken in turns with them.
+# Not peers, but timed in turns with them.
 PARTNERS = {
     "jaxmlp, 1 device": ("ours", "JaxmlpOneDevice", "jax"),
     "updates": ("updates", "Updates", "optax"),

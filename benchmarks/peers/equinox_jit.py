@@ -1,4 +1,4 @@
-"""equinox: a module's arrays are the state, its structure is bound into the jitted step."""
+"""equinox: the arrays of a module are the state; its structure is bound into the jitted step."""
 
 import itertools
 from functools import partial

@@ -1,4 +1,4 @@
-"""flax nnx, split and jitted: the module and its optimizer travel as a state, as its performance guide advises."""
+"""flax nnx, split and jitted: module and optimizer are passed as a state, as its performance guide recommends."""
 
 import itertools
 from functools import partial

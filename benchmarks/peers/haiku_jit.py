@@ -1,4 +1,4 @@
-"""haiku: a transformed function, jitted and donated."""
+"""haiku: a transformed function, jitted, with donated state."""
 
 from functools import partial
 

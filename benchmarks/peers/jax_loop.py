@@ -1,4 +1,4 @@
-"""What the peers on JAX share: the idiomatic loop around a jitted, donated step."""
+"""Shared by the peers on JAX: the idiomatic loop around a jitted step with donated state."""
 
 import itertools
 
@@ -10,14 +10,17 @@ from benchmarks.tasks import BATCHES, made_data, made_order
 
 
 def ready_batches(task):
-    """Batches that lie on the device, (inputs, labels) each."""
+    """Batches on the device, (inputs, labels) each."""
     (inputs, labels), _ = made_data(task)
     return [jax.device_put((inputs[rows], labels[rows])) for rows in made_order(task, BATCHES)]
 
 
 class JaxLoop:
-    """A loop around a step. A peer gives `fresh() -> state`, `train_step(state, inputs, labels) -> (state, loss)` and
-    `evaluate(state, inputs, labels) -> loss`, jitted."""
+    """A loop around a step.
+
+    A peer defines `fresh() -> state` and, jitted, `train_step(state, inputs, labels) -> (state, loss)` and
+    `evaluate(state, inputs, labels) -> loss`.
+    """
 
     def __init__(self, task):
         self.task = task
@@ -44,7 +47,7 @@ class JaxLoop:
         self.state = jax.block_until_ready(state)
 
     def run(self, epochs):
-        """Shuffled on the host, where slices of NumPy arrays cost least; losses stay on the device until the end."""
+        """Shuffles on the host, where slices of NumPy arrays are cheapest; losses stay on the device until the end."""
         state, rng, seen = self.fresh(), np.random.default_rng(0), []
         inputs, labels = self.train
         for _ in range(epochs):
@@ -57,7 +60,7 @@ class JaxLoop:
 
 
 def forward(params, inputs, dropout=None, key=None):
-    """The plain network: ReLU between the layers, `jax.random.bernoulli` for dropout."""
+    """The network in plain JAX: ReLU between the layers, `jax.random.bernoulli` for dropout."""
     for number, layer in enumerate(params[:-1]):
         inputs = jax.nn.relu(inputs @ layer["w"] + layer["b"])
         if dropout is not None:

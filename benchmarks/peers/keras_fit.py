@@ -40,6 +40,6 @@ class Keras:
             self.model.train_on_batch(*self.batches[number % BATCHES])
 
     def run(self, epochs):
-        """The model is compiled once and goes on from where it is: its weights do not matter here, its speed does."""
+        """Continues with the same model, which is compiled once: only the speed matters here, not the weights."""
         options = {"batch_size": self.task.batch, "epochs": epochs, "verbose": 0, "shuffle": True}
         self.model.fit(*self.train, validation_data=self.validation, validation_batch_size=256, **options)

@@ -1,4 +1,4 @@
-"""The machine itself: what its products and its memory can do, the limits that times are held against."""
+"""The machine: the rates of its matrix products and its memory, which limit all times."""
 
 import os
 
@@ -22,16 +22,16 @@ class Machine:
         self.multiply(self.square).block_until_ready()
 
     def blas_product(self):
-        """The same by NumPy's library."""
+        """The same product by the BLAS library of NumPy."""
         np.dot(self.matrix, self.matrix)
 
     def copy(self, size):
-        """Reads that many bytes and writes as many, on one core."""
+        """Reads `size` bytes and writes as many, on one core."""
         np.copyto(*self.arrays[size])
 
 
 def description():
-    """The accelerator, or the processor, as the system names it."""
+    """The backend, the device, the processor and the number of cores."""
     device = jax.devices()[0]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"backend": jax.default_backend(), "device": device.device_kind, "processor": _processor(), "cores": cores}

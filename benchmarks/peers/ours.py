@@ -1,4 +1,4 @@
-"""jaxmlp, as its README says."""
+"""jaxmlp, used as in its README."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ import jaxmlp
 from benchmarks.peers.jax_loop import ready_batches
 from benchmarks.tasks import LEARNING_RATE, made_data, made_params
 
-# What a product of float32 is rounded to on the way, as JAX names it; bfloat16 products are asked for by the learner.
+# The precision of float32 products by its name in JAX; the learner itself requests bfloat16 products.
 PRECISIONS = {"float32": "highest", "tf32": "tensorfloat32", "bfloat16": "default"}
 
 
@@ -28,7 +28,7 @@ class Jaxmlp:
         self.state = self.fresh()
 
     def loss_fn(self, params, batch, key):
-        """As in the README; like the peers', without the accuracy that a classifier reports."""
+        """The loss of the README; like the peers, without the accuracy that a classifier reports."""
         rate = self.task.dropout
         logits = jaxmlp.apply(params, batch.inputs, dropout_rate=rate, key=None if rate is None else key)
         return jaxmlp.cross_entropy(logits, batch.targets)
@@ -61,11 +61,11 @@ class Jaxmlp:
             jaxmlp.train_many(self.recipes[precision], self.data, seeds=count, progress=False, **options)
 
     def shuffle(self, count):
-        """The orders of that many epochs, in one compiled loop as in a run."""
+        """The orders of `count` epochs, in one compiled loop as in a run."""
         jax.block_until_ready(_orders(jax.random.key(0), jaxmlp.epoch_order, self.task.rows, count))
 
     def permutation(self, count):
-        """JAX's own, for comparison."""
+        """The same by `jax.random.permutation`, for comparison."""
         jax.block_until_ready(_orders(jax.random.key(0), jax.random.permutation, self.task.rows, count))
 
 

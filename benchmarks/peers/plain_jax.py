@@ -1,4 +1,4 @@
-"""Plain JAX with optax: a jitted step in a loop, and a whole run as one scan, over seeds by vmap."""
+"""Plain JAX with optax: a jitted step in a loop, and a complete run as one scan, over seeds by vmap."""
 
 import os
 from typing import Any
@@ -79,9 +79,9 @@ class OptaxScan(Optax):
 
 
 class OptaxSharded(OptaxScan):
-    """The same with the seeds shared over one device for each core: the expert's way on a CPU."""
+    """The same with the seeds sharded over one device per core, as an expert would do on a CPU."""
 
-    run: Any = None  # on seeds alone
+    run: Any = None  # sharding is for seeds only
     step: Any = None
 
     def __init__(self, task):

@@ -1,6 +1,6 @@
-"""scikit-learn's MLPClassifier; for seeds, two processes of one thread each.
+"""scikit-learn's MLPClassifier; seeds run in two processes of one thread each.
 
-It gives two classes one logistic output: a little less work, and losses that cannot be compared step by step.
+For two classes it has a single logistic output: slightly less work, and losses that cannot be compared step by step.
 """
 
 import multiprocessing
@@ -25,7 +25,7 @@ def classifier(task, **options):
 
 
 def train(task, epochs, seed):
-    """One training, with a look at the validation rows after each epoch."""
+    """One training, with validation after each epoch."""
     (inputs, labels), validation = made_data(task)
     classes, rows = np.arange(task.sizes[-1]), task.steps * task.batch
     with warnings.catch_warnings(), threadpool_limits(None if seed is None else 1):
@@ -38,7 +38,7 @@ def train(task, epochs, seed):
 
 @cache
 def pool():
-    """The processes, started once."""
+    """The worker processes, started once."""
     return ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"))
 
 
@@ -49,7 +49,7 @@ class ScikitLearn:
         self.model = self.fresh()
 
     def fresh(self):
-        """A model at the common initial weights, its optimizer not yet begun."""
+        """A model with the common initial weights and a fresh optimizer."""
         model = classifier(self.task, random_state=0)
         order = made_order(self.task, 1)
         model.partial_fit(self.train[0][order[0]], self.train[1][order[0]], classes=np.arange(self.task.sizes[-1]))

@@ -1,4 +1,4 @@
-"""PyTorch's ensembles: stacked parameters, `torch.func.vmap` over the gradient, one Adam for all of them."""
+"""Ensembles in PyTorch: stacked parameters, `torch.func.vmap` over the gradient, one Adam for all."""
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ class TorchFunc:
         return params, torch.optim.Adam(params.values(), lr=LEARNING_RATE, fused=True)
 
     def train_step(self, params, optimizer, rows):
-        """One step of all members, each on its own rows: (count, batch)."""
+        """One step of all members, each on its own rows (count, batch)."""
         detached = {name: value.detach() for name, value in params.items()}
         grads, losses = self.gradients(detached, self.train[0][rows], self.train[1][rows])
         for name, value in params.items():

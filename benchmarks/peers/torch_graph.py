@@ -1,4 +1,4 @@
-"""PyTorch's step as a CUDA graph: recorded once, replayed without Python between its kernels. Needs a GPU."""
+"""A PyTorch step as a CUDA graph: recorded once and replayed without Python between kernels. Needs a GPU."""
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ class TorchGraph(Torch):
         weights = [parameter.detach().clone() for parameter in model.parameters()]
         stream = torch.cuda.Stream()
         with torch.cuda.stream(stream):  # pyright: ignore[reportArgumentType]
-            for _ in range(3):  # what is allocated late must be there before the recording
+            for _ in range(3):  # lazy allocations must happen before the recording
                 self.eager_step(model, optimizer, inputs, labels)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()

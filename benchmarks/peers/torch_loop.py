@@ -1,4 +1,4 @@
-"""PyTorch: the loop of its tutorials, with Adam as it comes, fused, and with the model and its loss compiled."""
+"""PyTorch: the loop of its tutorials, with default Adam, with fused Adam, and with model and loss compiled."""
 
 import time
 
@@ -35,7 +35,7 @@ def wait():
 
 
 def best_threads(work):
-    """Small networks are faster on one thread, large ones on all: PyTorch gets the better."""
+    """Sets the faster number of threads: one (small networks) or all (large ones)."""
     seconds = {}
     for threads in dict.fromkeys((torch.get_num_threads(), 1)):
         torch.set_num_threads(threads)
@@ -86,7 +86,7 @@ class Torch:
         wait()
 
     def run(self, epochs):
-        """The model is compiled once and goes on from where it is: its weights do not matter here, its speed does."""
+        """Continues with the same model, which is compiled once: only the speed matters here, not the weights."""
         model, _, _ = self.state
         for _ in range(epochs):
             model.train()

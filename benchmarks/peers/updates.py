@@ -1,4 +1,4 @@
-"""One update of each optimizer, jaxmlp's and optax's, on the parameters of a network."""
+"""One update of each optimizer in jaxmlp and in optax, on the parameters of a network."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ class Updates:
         self.running = {}
 
     def update(self, name, whose, count):
-        """That many updates, the parameters' change included; both sides jitted, their state donated."""
+        """`count` updates, applied to the parameters; jitted with donated state on both sides."""
         step, state = self.running.get((name, whose)) or self.begin(name, whose)
         for _ in range(count):
             state = step(self.grads, *state)

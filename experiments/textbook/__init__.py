@@ -1,4 +1,4 @@
-"""The course, claim by claim: a file a question, in the order of the course."""
+"""The claims of the course: one file per question, in the order of the course."""
 
 NAMES = (
     "perceptron",

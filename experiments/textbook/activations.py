@@ -1,9 +1,9 @@
-"""Why activations: what is a deep network without them?
+"""What is a deep network without activation functions?
 
-Networks for moons (700 training points, noise 0.15, hidden layers of 16 units) of one, three and six layers are trained
-with and without an activation by Adam at 0.02, 300 steps on all rows. Without one, a layer's output is linear in its
-input, so the product of all weights is a matrix that answers alike, whatever the depth; nor can its loss be less than
-logistic regression's, whose minimum scikit-learn finds. With ReLU between the layers neither is true.
+Networks of one, three and six layers (16 hidden units each) learn two moons (700 training points, noise 0.15) with and
+without ReLU between the layers: Adam, learning rate 0.02, 300 steps on all rows. Without an activation each layer is
+linear in its input, so that the network equals a single matrix, the product of its weights, at any depth; and its loss
+cannot be lower than the minimum of logistic regression, which scikit-learn finds. With ReLU neither is true.
 """
 
 import jax
@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 DEPTHS = (1, 3, 6)
 WIDTH = 16
@@ -55,15 +55,15 @@ def judge(deepest, accuracies, losses, differences, floor):
     one = np.max([values for (name, _), values in differences.items() if name == WITHOUT], axis=0)
     below = np.min([values for (name, _), values in losses.items() if name == WITHOUT], axis=0) < floor - 1e-5
     return [
-        verdicts.equal("without activation one matrix answers alike, at any depth (relative)", one, within=1e-4),
-        verdicts.share("without activation no depth gets below the loss of logistic regression", below, at_most=0.2),
+        verdicts.equal("without activations a network of any depth equals one matrix (relative)", one, within=1e-4),
+        verdicts.share("without activations no depth gets below the loss of logistic regression", below, at_most=0.2),
         verdicts.mean(
-            f"with ReLU between {deepest} layers one matrix answers otherwise (relative difference)",
+            f"with ReLU between its {deepest} layers a network differs from that matrix (relative)",
             differences[WITH, deepest],
             at_least=0.1,
         ),
         verdicts.greater(
-            f"with ReLU {deepest} layers classify better, by at least 5 points of test accuracy",
+            f"with ReLU {deepest} layers have a higher test accuracy, by at least 0.05",
             accuracies[WITH, deepest],
             accuracies[WITHOUT, deepest],
             by=0.05,
@@ -88,7 +88,7 @@ def scores(case, networks, batch, score):
 
 
 def from_one_matrix(params, inputs, activation):
-    """How far the network is from the product of its weights: the largest difference over the largest output."""
+    """The largest difference of the network from the product of its weights, over the largest output."""
     w, b = jnp.eye(2), jnp.zeros(2)
     for layer in params:
         w, b = w @ layer["w"], b @ layer["w"] + layer["b"]
@@ -97,7 +97,7 @@ def from_one_matrix(params, inputs, activation):
 
 
 def logistic_regression(batch):
-    """The least training loss of one layer."""
+    """The lowest training loss of a single layer."""
     inputs, labels = np.asarray(batch.inputs, float), np.asarray(batch.targets)
     model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(inputs, labels)
     return -np.mean(np.log(model.predict_proba(inputs)[np.arange(len(labels)), labels]))
@@ -110,17 +110,17 @@ def figure(batch, trained, accuracies):
         drawing, axes = plt.subplots(1, 4, figsize=(14, 3.9), width_ratios=(1, 1, 1, 1.1))
         for axis, case in zip(axes, shown, strict=False):
             draw_regions(axis, batch, trained[case][0], ACTIVATIONS[case[0]])
-            axis.set_title(f"{case[1]} layer{'s' * (case[1] > 1)} {case[0]}", loc="left", fontsize=12)
-        axes[0].set_ylabel("second input [standard deviations]")
+            axis.set_title(f"{case[1]} layer{'s' * (case[1] > 1)} {case[0]}", **TITLE)
+        axes[0].set_ylabel("second input (standard deviations)")
         for place, name in enumerate(ACTIVATIONS):
             depths = [depth for other, depth in accuracies if other == name]
             means = [100 * accuracies[name, depth].mean() for depth in depths]
-            style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
+            style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
             axes[3].plot(depths, means, label=name, **style)
         axes[3].set(
-            xlabel="layers", ylabel="test accuracy [%]", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101)
+            xlabel="layers", ylabel="test accuracy (%)", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101)
         )
-        axes[3].set_title(f"mean of {len(trained[shown[0]])} seeds", loc="left", fontsize=12)
+        axes[3].set_title(f"Mean of {len(trained[shown[0]])} seeds", **TITLE)
         axes[3].legend(loc="center right")
     return drawing
 
@@ -129,10 +129,10 @@ def draw_regions(axis, batch, params, activation):
     x, y = np.meshgrid(np.linspace(-2.5, 2.5, 200), np.linspace(-2.5, 2.5, 200))
     logits = jaxmlp.apply(params, jnp.asarray(np.stack([x, y], axis=-1), jnp.float32), activation)
     side = np.asarray(logits[..., 1] - logits[..., 0])
-    axis.contourf(x, y, side, levels=[-np.inf, 0, np.inf], colors=[COLOURS[0], COLOURS[4]], alpha=0.25)
+    axis.contourf(x, y, side, levels=[-np.inf, 0, np.inf], colors=[COLORS[0], COLORS[4]], alpha=0.25)
     axis.contour(x, y, side, levels=[0], colors="black", linewidths=1.5)
-    for label, (colour, marker) in enumerate(zip((COLOURS[0], COLOURS[1]), "ox", strict=True)):
+    for label, (color, marker) in enumerate(zip((COLORS[0], COLORS[1]), "ox", strict=True)):
         rows = np.asarray(batch.inputs)[np.asarray(batch.targets) == label]
-        axis.plot(*rows.T, marker, color=colour, markersize=3, alpha=0.5)
-    axis.set(xlabel="first input [standard deviations]", aspect="equal")
+        axis.plot(*rows.T, marker, color=color, markersize=3, alpha=0.5)
+    axis.set(xlabel="first input (standard deviations)", aspect="equal")
     axis.grid(visible=False)

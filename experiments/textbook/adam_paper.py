@@ -1,13 +1,14 @@
 """Does Adam lower the training cost fastest, as figure 2 of its paper says?
 
-Kingma & Ba 2015 train a network of two hidden layers of 1,000 ReLUs with dropout on MNIST, batches of 128, by AdaGrad,
-RMSProp, SGD with Nesterov's momentum, AdaDelta and Adam, their learning rates searched over a grid; Adam's cost is
-lowest throughout. Here it is Fashion-MNIST, dropout 0.5, and seeds: reduced by default to 1,536 rows, layers of 64 and
-10 epochs; the published sizes, all rows and 200 epochs with --full (hours on a GPU, days on a CPU).
+Kingma & Ba 2015 train a network with two hidden layers of 1,000 ReLU units and dropout on MNIST, in batches of 128, by
+AdaGrad, RMSProp, SGD with Nesterov momentum, AdaDelta and Adam, with learning rates from a grid; Adam has the lowest
+cost throughout. Here the data are Fashion-MNIST, dropout is 0.5, and there are many seeds. By default the size is
+reduced to 1,536 rows, layers of 64 units and 10 epochs; --full runs the published sizes, all rows and 200 epochs (hours
+on a GPU, days on a CPU).
 
-The cost is the training loss with dropout, the mean over an epoch. For each seed a method's learning rate is the one of
-its four with the lowest mean cost at the end over the other seeds, so that no seed helps to choose what judges it.
-Without Fashion-MNIST on the machine or the network, scikit-learn's digits take its place, and the claims say so.
+The cost is the training loss with dropout, averaged over an epoch. For each seed, a method gets the one of its four
+learning rates with the lowest mean cost in the last epoch over the *other* seeds, so that no seed helps to choose the
+rate at which it is judged. If Fashion-MNIST cannot be loaded, scikit-learn's digits replace it, and the claims say so.
 """
 
 import jax
@@ -18,7 +19,7 @@ import pandas as pd
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 BATCH_SIZE = 128
 DROPOUT = 0.5
@@ -57,7 +58,7 @@ def run(seeds=20, full=False, rows=1536, hidden=(64, 64), epochs=10):
 
 
 def judged(curves, name):
-    """Adam against each of the others, by the cost of the last epoch; and against all of them over all epochs."""
+    """Adam against each other method by the cost of the last epoch, and against the best of them over all epochs."""
     claim = f"on {name} Adam ends at a lower training cost than {{}}"
     others = [method for method in curves if method != "Adam"]
     lowest = np.min([curves[method] for method in others], axis=0)
@@ -67,7 +68,7 @@ def judged(curves, name):
             for one in others
         ),
         verdicts.greater(
-            f"on {name} Adam's cost is the lowest all the way (mean over epochs, against the best of the others)",
+            f"on {name} the cost of Adam is the lowest throughout (mean over epochs, against the best of the others)",
             lowest.mean(axis=1),
             curves["Adam"].mean(axis=1),
             unit=" nats",
@@ -76,12 +77,12 @@ def judged(curves, name):
 
 
 def images(rows):
-    """(name, data): Fashion-MNIST, or the digits with a word about why."""
+    """(name, data): Fashion-MNIST, or digits if it cannot be loaded, which the name then says."""
     try:
         name, data = "Fashion-MNIST", jaxmlp.load("fashion_mnist")
     except (OSError, ImportError):
-        name, data = "digits, for want of Fashion-MNIST,", jaxmlp.load("digits")
-    # What is not trained on plays no part here, so a little of it will do.
+        name, data = "digits (in place of Fashion-MNIST)", jaxmlp.load("digits")
+    # Validation and test rows play no part here: a few suffice.
     return name, jaxmlp.Data(first(data.train, rows), first(data.validation, 100), first(data.test, 100))
 
 
@@ -90,7 +91,7 @@ def first(batch, rows):
 
 
 def train(method, data, seeds, hidden, epochs):
-    """Costs: a row for each learning rate and seed, a column for each epoch; infinite from where a run diverged."""
+    """Costs: one row per learning rate and seed, one column per epoch; infinite once a run has diverged."""
     make, rates = METHODS[method]
     sizes = (data.train.inputs.shape[1], *hidden, 10)
 
@@ -106,7 +107,7 @@ def train(method, data, seeds, hidden, epochs):
 
 
 def at_best_rate(cost):
-    """Costs (seeds, epochs), each seed's at the learning rate that ends lowest on the other seeds; and those rates."""
+    """Costs (seeds, epochs), each seed at the learning rate that ends lowest on the other seeds; and those rates."""
     last = cost.iloc[:, -1].unstack("seed")
     others = pd.DataFrame({seed: last.drop(columns=seed).mean(axis=1) for seed in last})
     chosen = others.idxmin()
@@ -119,11 +120,11 @@ def draw(curves, rates, name, hidden):
         for place, (method, curve) in enumerate(curves.items()):
             low, middle, high = np.transpose([verdicts.mean_interval(column) for column in curve.T])
             epochs = np.arange(1, len(middle) + 1)
-            look = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "os^Dv"[place], "markersize": 4}
+            look = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os^Dv"[place], "markersize": 4}
             axes.plot(epochs, middle, linewidth=1.8, label=f"{method}, rate {rates[method]:.2g}", **look)
-            axes.fill_between(epochs, low, high, color=COLOURS[place], alpha=0.15, linewidth=0)
+            axes.fill_between(epochs, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel="training cost with dropout (nats)")
-        title = f"{name.strip(',')}: a network of {' and '.join(map(str, hidden))} hidden units with dropout"
-        axes.set_title(title, loc="left", fontsize=12)
+        title = f"{name}: a network of {' and '.join(map(str, hidden))} hidden units with dropout"
+        axes.set_title(title, **TITLE)
         axes.legend()
     return figure

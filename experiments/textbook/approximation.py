@@ -1,11 +1,11 @@
-"""How wide must one hidden layer be to draw a function?
+"""How wide must one hidden layer be to approximate a function?
 
-A network 1-width-1 of ReLU units learns four functions on [-1, 1] from 256 points: a slow wave sin(pi x), a fast one
-sin(6 pi x), a kink |x|, and a jump from -1 to 1. Two ways, for what exists need not be found: kinks at random, one in
-each of as many intervals, with the output weights solved by least squares; and all weights trained, by Adam with a
-cosine schedule, 1,600 steps. 20 seeds; errors are on points in between. The course: one hidden layer approximates
-nearly every continuous function if it is wide enough (Cybenko 1989, Hornik 1991), though it may have to be absurdly
-wide.
+A network 1-width-1 of ReLU units learns four functions on [-1, 1] from 256 points: a slow wave sin(pi x), a fast wave
+sin(6 pi x), a kink |x|, and a jump from -1 to 1. Weights that exist need not be found by training, so there are two
+ways: random kinks, one in each of `width` intervals, with the output weights solved by least squares; and all weights
+trained by Adam with a cosine schedule, 1,600 steps. There are 20 seeds; errors are measured on points in between. The
+course: one hidden layer approximates nearly every continuous function if it is wide enough (Cybenko 1989, Hornik 1991),
+though it may have to be absurdly wide.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 WIDTHS = (2, 4, 8, 16, 32, 64, 128)
 FUNCTIONS = {
@@ -54,7 +54,7 @@ def run(seeds=20, epochs=400, widths=WIDTHS):
 
 
 def solve(seed, width, data):
-    """Errors by function of random units whose output weights are solved by least squares."""
+    """Errors (functions,) of random hidden units whose output weights are solved by least squares."""
     rng = np.random.default_rng(seed)
     kinks = 2 * (np.arange(width) + rng.uniform(0, 1, (1, width))) / width - 1  # one in each of `width` intervals
     signs = rng.choice((-1, 1), (1, width))
@@ -67,7 +67,7 @@ def solve(seed, width, data):
 
 
 def curves(functions):
-    """Each function's values as a column of the targets; validation and test points lie between those of training."""
+    """The functions as columns of the targets; validation and test points lie between the training points."""
     x = np.linspace(-1, 1, POINTS, dtype=np.float32)
     between = (x[1:] + x[:-1]) / 2
     parts = [
@@ -79,7 +79,7 @@ def curves(functions):
 
 @cache
 def recipe(sizes, steps):
-    """Which function is learned is a number, so that all of them train in one compiled program."""
+    """The function to learn is given by a number, so that all of them train in one compiled program."""
 
     def make(function, rate):
         return jaxmlp.Learner(
@@ -93,7 +93,7 @@ def recipe(sizes, steps):
 
 
 def spread(params, key):
-    """Biases that put the kinks of the first layer's units anywhere in [-1, 1]; with zero biases all sit at 0."""
+    """Biases that place the kinks of the first layer anywhere in [-1, 1]; with zero biases all kinks are at 0."""
     kinks = jax.random.uniform(jax.random.fold_in(key, 1), params[0]["b"].shape, minval=-1.0, maxval=1.0)
     return [{"w": params[0]["w"], "b": -params[0]["w"][0] * kinks}, *params[1:]]
 
@@ -109,7 +109,7 @@ def evaluate(function, params, batch):
 
 
 def by_name(study, metric, names):
-    """A test metric (seeds,) for each pair of a function and a recipe."""
+    """A test metric (seeds,) by function and recipe."""
     table = study.table()
     return {
         (names[int(function)], recipe): part[f"test_{metric}"].to_numpy()
@@ -124,11 +124,15 @@ def judge(solved, trained, jump, widths):
     gain = trained["slow wave", narrow] / trained["slow wave", wide]
     fast, slow = solved["fast wave", "8"], solved["slow wave", "8"]
     return [
-        verdicts.mean(f"{wide} units are enough for every continuous function (error 0.05)", exists, at_most=0.05),
-        verdicts.mean(f"training finds such a network of {wide} units for each", found, at_most=0.05),
-        verdicts.mean(f"trained on the slow wave, {wide} units err a tenth of what {narrow} do", gain, at_least=10),
-        verdicts.greater("8 units, enough for a slow wave, are not for a fast one", fast, slow, by=0.3),
-        verdicts.mean(f"at a jump {wide} trained units still err by 0.5", jump, at_least=0.5),
+        verdicts.mean(
+            f"{wide} units are enough for each continuous function (error at most 0.05)", exists, at_most=0.05
+        ),
+        verdicts.mean(f"training finds such weights of {wide} units for each of them", found, at_most=0.05),
+        verdicts.mean(
+            f"trained on the slow wave, {narrow} units err at least ten times as much as {wide}", gain, at_least=10
+        ),
+        verdicts.greater("8 units err more on the fast wave than on the slow one, by at least 0.3", fast, slow, by=0.3),
+        verdicts.mean(f"at a jump {wide} trained units still err by at least 0.5", jump, at_least=0.5),
     ]
 
 
@@ -136,8 +140,8 @@ def draw(study, solved, trained, widths):
     with plt.rc_context(LOOK):
         figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), width_ratios=(1.1, 1.1, 1.2))
         axes[1].sharey(axes[0])
-        draw_errors(axes[0], solved, widths, "output weights solved")
-        draw_errors(axes[1], trained, widths, "all trained")
+        draw_errors(axes[0], solved, widths, "Output weights solved")
+        draw_errors(axes[1], trained, widths, "All weights trained")
         axes[0].set(ylabel="root mean squared error")
         axes[0].legend(loc="lower left")
         draw_fits(axes[2], study, [width for width in (4, 16, 128) if width in widths])
@@ -145,25 +149,25 @@ def draw(study, solved, trained, widths):
 
 
 def draw_errors(axis, errors, widths, title):
-    for name, colour, style, marker in zip(FUNCTIONS, COLOURS, STYLES, "osD^", strict=False):
+    for name, color, style, marker in zip(FUNCTIONS, COLORS, STYLES, "osD^", strict=False):
         quantiles = [np.quantile(errors[name, str(width)], (0.1, 0.5, 0.9)) for width in widths]
         low, middle, high = np.maximum(np.array(quantiles).T, 1e-5)
-        axis.plot(widths, middle, color=colour, linestyle=style, marker=marker, linewidth=2, label=name)
-        axis.fill_between(widths, low, high, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(widths, middle, color=color, linestyle=style, marker=marker, linewidth=2, label=name)
+        axis.fill_between(widths, low, high, color=color, alpha=0.15, linewidth=0)
     axis.set(xscale="log", yscale="log", xlabel="hidden units")
     axis.set_xticks(widths, [str(width) for width in widths])
     axis.minorticks_off()
-    axis.set_title(f"{title}: medians, 10-90 %", fontsize=12)
+    axis.set_title(f"{title}: median, 10 % to 90 %", **TITLE)
 
 
 def draw_fits(axis, study, widths):
-    """The fast wave as the first seed's networks draw it."""
+    """The fast wave as the networks of the first seed approximate it."""
     x = jnp.linspace(-1, 1, 500)
     axis.plot(x, FUNCTIONS["fast wave"](np.asarray(x)), color="0.75", linewidth=5, label="fast wave")
-    for width, colour, style in zip(widths, COLOURS[1:], STYLES[::-1], strict=False):
+    for width, color, style in zip(widths, COLORS[1:], STYLES[::-1], strict=False):
         trial = study.table().query(f"recipe == '{width}' and function == 1").index[0]
         fit = jaxmlp.apply(study.params(trial), x[:, None])[:, 0]
-        axis.plot(x, fit, color=colour, linestyle=style, linewidth=1.8, label=f"{width} units")
+        axis.plot(x, fit, color=color, linestyle=style, linewidth=1.8, label=f"{width} units")
     axis.set(xlabel="x", ylabel="output", ylim=(-1.15, 1.85), xticks=(-1, -0.5, 0, 0.5, 1))
-    axis.set_title("the fast wave as one seed draws it", fontsize=12)
+    axis.set_title("The fast wave as one seed learns it", **TITLE)
     axis.legend(ncols=2, loc="upper center", handlelength=1.8)

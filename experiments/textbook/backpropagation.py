@@ -1,10 +1,11 @@
 """How does the error reach every weight, and is it the gradient?
 
-Backpropagation written out by hand in NumPy: the outputs' error signals dL/dz, from them those of each layer before,
-signal = (signal of the next layer @ w.T) * activation'(z), and a weight's gradient as its input times the signal of its
-unit, summed over the examples. Against `jax.grad` on random networks of four layers, by activation and loss; each seed
-has its own weights and data. The course: every neuron gets its share of the error from the layer after it, and the
-larger the input that passed through a weight, the larger the weight's share (Rumelhart, Hinton & Williams 1986).
+Backpropagation is written out by hand in NumPy: the error signals dL/dz of the outputs; from them those of each earlier
+layer, signal = (signal of the next layer @ w.T) * activation'(z); and the gradient of a weight as its input times the
+signal of its unit, summed over the examples. The result is compared with `jax.grad` on random networks (sizes 3-8-8-4),
+for each activation and loss; each seed has its own weights and data. The course: every neuron gets its share of the
+error from the layer after it, and the larger the input that passed through a weight, the larger its share (Rumelhart,
+Hinton & Williams 1986).
 """
 
 import itertools
@@ -24,7 +25,7 @@ from experiments.figures import LOOK
 
 SIZES = (3, 8, 8, 4)
 ROWS = 16
-# Activations with their derivatives, and losses with theirs by the outputs: school calculus.
+# Activations with their derivatives, and the derivatives of losses with respect to the outputs, by school calculus.
 ACTIVATIONS = {
     "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
@@ -34,7 +35,7 @@ LOSSES = {
     "mse": lambda outputs, targets: 2 * (outputs - targets) / outputs.size,
     "cross_entropy": lambda outputs, targets: (softmax(outputs) - targets) / len(outputs),
 }
-# The network that is drawn: two inputs, two hidden layers of three, one output, one example.
+# The network in the figure: two inputs, two hidden layers of three units, one output, one example.
 SHOWN, SHOWN_KEY = (2, 3, 3, 1), 5
 EXAMPLE = jaxmlp.Batch(jnp.array([[1.0, 0.25]]), jnp.array([[1.0]]))
 
@@ -44,8 +45,14 @@ def run(seeds=30):
     signals, gradients, shares = (np.array([found[key] for found in errors.values()]) for key in range(3))
     return Finding(
         [
-            verdicts.equal("error signals by hand are the derivatives of the loss", signals.max(0), within=1e-5),
-            verdicts.equal("input times signal is jax.grad's gradient of every weight", gradients.max(0), within=1e-5),
+            verdicts.equal(
+                "error signals by hand equal the derivatives of the loss (relative)", signals.max(0), within=1e-5
+            ),
+            verdicts.equal(
+                "input times signal equals the gradient by jax.grad for every weight (relative)",
+                gradients.max(0),
+                within=1e-5,
+            ),
             verdicts.share(
                 "the larger the input, the larger its weight's share of a unit's gradient", shares.all(0), at_least=0.85
             ),
@@ -59,7 +66,7 @@ def run(seeds=30):
 
 
 def compare(seeds):
-    """By case and seed: the worst relative errors of signals and gradients, and if the largest input has its share."""
+    """By case and seed: the largest relative errors of signals and gradients; does the largest input have its share?"""
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     params, batches, answers = jax.device_get(jax.jit(jax.vmap(differentiate))(keys))
     return {
@@ -85,7 +92,7 @@ def compare_one(params, batch, answer, activation, loss):
 
 
 def differentiate(key):
-    """A network, a batch, and by case what JAX makes of them: signals, weight gradients, the first example's alone."""
+    """A network, a batch, and by case JAX's signals, weight gradients, and those of the first example alone."""
     keys = jax.random.split(key, 3)
     params = jaxmlp.init(keys[0], SIZES, bias=0.1)
     targets = jax.nn.softmax(jax.random.normal(keys[2], (ROWS, SIZES[-1])))
@@ -117,7 +124,7 @@ def by_hand(params, batch, activation, loss):
         sums.append(inputs[-1] @ layer["w"] + layer["b"][None])
         inputs.append(function(sums[-1]))
     signals = [LOSSES[loss](sums[-1], np.asarray(batch.targets, float))]
-    for layer, z in zip(layers[:0:-1], sums[-2::-1], strict=True):  # and from the last layer back to the first
+    for layer, z in zip(layers[:0:-1], sums[-2::-1], strict=True):  # from the last layer back to the first
         signals.insert(0, (signals[0] @ layer["w"].T) * derivative(z))
     return signals, [h.T @ signal for h, signal in zip(inputs, signals, strict=False)]
 
@@ -133,7 +140,7 @@ def difference(found, wanted):
 
 
 def draw():
-    """One example's error on a small network: units coloured by their signal, weights as thick as their gradient."""
+    """The error of one example in a small network: units colored by signal, lines as thick as the gradients."""
     params = jaxmlp.init(jax.random.key(SHOWN_KEY), SHOWN, bias=0.2)
     signals, gradients = by_hand(params, EXAMPLE, "tanh", "mse")
     sums = jaxmlp.diagnostics.pre_activations(params, EXAMPLE.inputs, "tanh")
@@ -153,14 +160,16 @@ def draw():
         axis.text(
             4.5,
             -1.8,
-            "the error flows back; in a unit: its output, and below its error signal",
+            "the error flows back; in each unit: its output, and below it its error signal",
             ha="center",
             va="bottom",
             fontsize=12,
         )
         axis.set(xlim=(-0.8, 9.8), ylim=(-1.95, 1.4))
         axis.axis("off")
-        axis.set_title("a weight's gradient (number, thickness) = its input times the signal of its unit", fontsize=13)
+        axis.set_title(
+            "The gradient of a weight (number, thickness) is its input times the signal of its unit", fontsize=13
+        )
     return figure
 
 
@@ -170,7 +179,7 @@ def draw_weights(axis, lefts, rights, gradient, largest):
             width = 0.5 + 6 * abs(gradient[i, j]) / largest
             axis.plot([x0, x1], [y0, y1], color="0.65", linewidth=width, solid_capstyle="round", zorder=1)
             box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-            spot = x0 + 0.75 * (x1 - x0), y0 + 0.75 * (y1 - y0)  # where numbers of crossing lines keep apart
+            spot = x0 + 0.75 * (x1 - x0), y0 + 0.75 * (y1 - y0)  # here the numbers of crossing lines do not overlap
             axis.text(*spot, f"{gradient[i, j]:.2f}", fontsize=11, ha="center", va="center", bbox=box, zorder=2)
 
 

@@ -1,10 +1,10 @@
-"""Do the same optimizers teach a network to act?
+"""Do the same optimizers also train a network that learns by reward?
 
 Reinforcement learning: a policy network 4-32-2 balances a pole on a cart (Barto, Sutton & Anderson 1983, with the
-constants of OpenAI's CartPole-v0: 200 steps of 0.02 s). Its loss is the policy gradient's (REINFORCE, Williams 1992):
--log pi(action | state) times the standardised return from there on, over 16 episodes a step. The environment is pure
-JAX, the start states are the data, and training knows nothing of it: the learner's loss plays the episodes. The course:
-next to supervised and unsupervised learning there is learning by reward, with the same networks and optimizers.
+constants of OpenAI's CartPole-v0: 200 steps of 0.02 s). Its loss is that of the policy gradient (REINFORCE, Williams
+1992): -log pi(action | state) times the standardized return from that state on, over 16 episodes per update. The
+environment is pure JAX and part of the loss, and the start states are the data, so that training needs no change. The
+course: besides supervised and unsupervised learning there is learning by reward, with the same networks and optimizers.
 """
 
 from functools import partial
@@ -18,14 +18,14 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 OPTIMIZERS = {"momentum": (jaxmlp.momentum, 0.1), "RMSProp": (jaxmlp.rmsprop, 0.01), "Adam": (jaxmlp.adam, 0.01)}
 SIZES = (4, 32, 2)
 STEPS, EPISODES = 200, 16
 DISCOUNT = 0.99
 GRAVITY, CART, POLE, HALF_LENGTH, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
-LIMITS = 2.4, 12 * np.pi / 180  # metres from the middle, radians from the upright
+LIMITS = 2.4, 12 * np.pi / 180  # meters from the middle, radians from the upright
 SOLVED = 195
 
 
@@ -49,7 +49,7 @@ def start(key):
 
 @partial(jax.jit, static_argnames="epochs")
 def train(keys, learner, data, epochs):
-    """All seeds at once: (results, seconds that the trained policies balance on new starts)."""
+    """Trains all seeds at once: (results, seconds that the trained policies balance from new starts)."""
 
     def one(key):
         result = jaxmlp.fit(key, learner, data, epochs=epochs)
@@ -59,21 +59,21 @@ def train(keys, learner, data, epochs):
 
 
 def loss(params, batch, key):
-    """The policy gradient's: actions that were followed by more reward than usual are made more likely."""
+    """The policy gradient loss: actions followed by more reward than average become more likely."""
     noise = jax.random.uniform(key, (STEPS, len(batch.inputs)))
     states, rights, alive = jax.lax.stop_gradient(play(params, batch.inputs, noise))
     ahead = jnp.arange(STEPS)[None, :] - jnp.arange(STEPS)[:, None]
     returns = jnp.where(ahead >= 0, DISCOUNT ** jnp.maximum(ahead, 0).astype(jnp.float32), 0) @ alive
     count = jnp.sum(alive)
-    centred = (returns - jnp.sum(returns * alive) / count) * alive
-    advantage = centred / (jnp.sqrt(jnp.sum(jnp.square(centred)) / count) + 1e-6)
+    centerd = (returns - jnp.sum(returns * alive) / count) * alive
+    advantage = centerd / (jnp.sqrt(jnp.sum(jnp.square(centerd)) / count) + 1e-6)
     log_policy = jax.nn.log_softmax(jaxmlp.apply(params, states))
     chosen = jnp.where(rights, log_policy[..., 1], log_policy[..., 0])
     return -jnp.sum(chosen * advantage) / count, {"seconds": seconds_of(alive)}
 
 
 def evaluate(params, batch):
-    """Without randomness: always the likelier action."""
+    """The score of the greedy policy, which always takes the more likely action."""
     _, _, alive = play(params, batch.inputs, jnp.full((STEPS, len(batch.inputs)), 0.5))
     return {"loss": -seconds_of(alive), "seconds": seconds_of(alive)}
 
@@ -83,7 +83,7 @@ def seconds_of(alive):
 
 
 def play(params, starts, noise):
-    """Episodes side by side: states (steps, episodes, 4), pushes to the right, and 1.0 while the pole is up."""
+    """Plays episodes side by side: states (steps, episodes, 4), whether to push right, and 1.0 while the pole is up."""
 
     def step(carry, noise):
         state, alive = carry
@@ -97,7 +97,7 @@ def play(params, starts, noise):
 
 
 def move(state, force):
-    """Euler's step of cart and pole: position, velocity, angle, angular velocity."""
+    """One Euler step of cart and pole: position, velocity, angle, angular velocity."""
     x, v, angle, spin = state.T
     sine, cosine, mass = jnp.sin(angle), jnp.cos(angle), CART + POLE
     push = (force + POLE * HALF_LENGTH * spin**2 * sine) / mass
@@ -107,9 +107,9 @@ def move(state, force):
 
 
 def judge(curves, tests):
-    first = next(iter(curves.values()))[:, 0]  # the same for all optimizers: same seeds, same weights
+    first = next(iter(curves.values()))[:, 0]  # equal for all optimizers: same seeds, same weights
     untrained = verdicts.mean("before training the pole falls within a second", first, at_most=1, unit=" s")
-    claim = "{} learns to balance to the end on most seeds"
+    claim = "{} learns to balance to the end of an episode on most seeds"
     return [untrained] + [
         verdicts.share(claim.format(name), seconds >= SECONDS * SOLVED, at_least=0.5) for name, seconds in tests.items()
     ]
@@ -118,14 +118,14 @@ def judge(curves, tests):
 def draw(curves):
     with plt.rc_context(LOOK):
         figure, axis = plt.subplots(figsize=(9, 4.8))
-        for (name, curve), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
+        for (name, curve), color, style in zip(curves.items(), COLORS, STYLES, strict=False):
             low, middle, high = np.quantile(curve, (0.1, 0.5, 0.9), axis=0)
             steps = np.arange(1, len(middle) + 1)
-            axis.plot(steps, middle, color=colour, linestyle=style, linewidth=2, label=name)
-            axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            axis.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
+            axis.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
         axis.axhline(SECONDS * STEPS, color="black", linewidth=1)
-        axis.text(1, SECONDS * STEPS + 0.04, "the end of an episode", va="bottom")
-        axis.set(xlabel=f"updates, of {EPISODES} episodes each", ylabel="the pole stays up (s)", ylim=(0, 4.35))
-        axis.set_title("policy gradient on CartPole: medians, and 10 % to 90 % of seeds", fontsize=12)
+        axis.text(1, SECONDS * STEPS + 0.04, "end of an episode", va="bottom")
+        axis.set(xlabel=f"updates, {EPISODES} episodes each", ylabel="time until the pole falls (s)", ylim=(0, 4.35))
+        axis.set_title("Policy gradient on CartPole: median, band from 10 % to 90 % of seeds", **TITLE)
         axis.legend(loc="lower right")
     return figure

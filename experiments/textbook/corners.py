@@ -1,11 +1,11 @@
-"""Are the classical models corners of the multi-layer perceptron?
+"""Are the classical models special cases of the multi-layer perceptron?
 
-Each as a network trained by gradient, against its own exact method in scikit-learn: linear regression (diabetes) and
-logistic regression with a ridge penalty (breast cancer) without a hidden layer; PCA (wine, two components) as a
-linear autoencoder 13-2-13; K-means (digits, ten centres) as gradient descent on inertia, each seed from the same ten
-images as Lloyd's algorithm. Supervised and unsupervised by one engine and one optimizer, Adam with a cosine schedule;
-the excess is (loss - optimal loss) / optimal loss on the training data. The course: regression, PCA and clustering are
-what networks began from.
+Each model is trained by gradients and compared with its own method in scikit-learn: linear regression (diabetes) and
+logistic regression with a ridge penalty (breast cancer) as networks without a hidden layer; PCA (wine, two components)
+as a linear autoencoder 13-2-13; K-means (digits, ten centers) as gradient descent on inertia, each seed from the same
+ten images as Lloyd's algorithm. All of them use the same training loop and the same optimizer, Adam with a cosine
+schedule. The excess is (loss - optimal loss) / optimal loss on the training data. The course: linear and logistic
+regression, K-means and PCA are the classical methods of supervised and unsupervised learning.
 """
 
 from typing import Any
@@ -23,11 +23,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 LEARNING_RATE = 0.1
 RIDGE = 1.0  # scikit-learn's C
-CENTRES = 10
+CENTERS = 10
 COMPONENTS = 2
 
 
@@ -50,7 +50,7 @@ def run(seeds=20, epochs=1000, cluster_epochs=300, images=500):
 
 
 def train(recipe, data, seeds, epochs):
-    """Full batches of one set of rows: what is sought is the optimum, not generalisation."""
+    """Full batches, one set of rows for everything: the optimum is sought, not generalization."""
     data, size = jaxmlp.Data(data, data, data), len(data.targets)
     return jaxmlp.train_many(
         recipe, data, seeds=seeds, epochs=epochs, batch_size=size, rate=[LEARNING_RATE], progress=False
@@ -69,7 +69,7 @@ def linear(epochs):
 
 
 def logistic(epochs):
-    """scikit-learn minimises |w|^2 / 2 + C * (the sum of the losses); divided by C * rows that is ours."""
+    """scikit-learn minimizes |w|^2 / 2 + C * (sum of losses); divided by C * rows that is the loss here."""
     data = jaxmlp.load("breast_cancer").train
     strength = 1 / (2 * RIDGE * len(data.targets))
     exact = LogisticRegression(C=RIDGE, tol=1e-8, max_iter=10_000).fit(data.inputs, data.targets)
@@ -91,36 +91,36 @@ def autoencoder(epochs):
 
 
 def degrees_between(params, components):
-    """The largest angle between the planes that the decoder's rows and PCA's components span."""
+    """The largest angle between the planes spanned by the rows of the decoder and by the components of PCA."""
     decoder = params[-1]["w"]
     return float(np.degrees(subspace_angles(np.asarray(decoder, float).T, np.asarray(components, float).T).max()))
 
 
 def cluster(starts, epochs, images):
-    """Inertia by gradient and by Lloyd's algorithm, (starts,) each, from the same first centres."""
+    """Inertia by gradient and by Lloyd's algorithm, (starts,) each, from the same first centers."""
     inputs = jaxmlp.load("digits").train.inputs[:images]
     data = jaxmlp.Data(*[jaxmlp.Batch(inputs, inputs)] * 3)
 
     def recipe(start):
         return jaxmlp.Learner(
-            init=Partial(first_centres, inputs, start),
-            loss=lambda centres, batch, key: jaxmlp.inertia(batch.inputs, centres) / len(batch.inputs),
-            evaluate=lambda centres, batch: {"loss": jaxmlp.inertia(batch.inputs, centres)},
+            init=Partial(first_centers, inputs, start),
+            loss=lambda centers, batch, key: jaxmlp.inertia(batch.inputs, centers) / len(batch.inputs),
+            evaluate=lambda centers, batch: {"loss": jaxmlp.inertia(batch.inputs, centers)},
             optimizer=adam(LEARNING_RATE, epochs),
         )
 
     settings = {"seeds": 1, "epochs": epochs, "batch_size": len(inputs), "progress": False}
     study = jaxmlp.train_many(recipe, data, start=range(starts), **settings)
-    firsts: list[Any] = [np.asarray(first_centres(inputs, start)) for start in range(starts)]
+    firsts: list[Any] = [np.asarray(first_centers(inputs, start)) for start in range(starts)]
     once: Any = 1
-    lloyd = [KMeans(CENTRES, init=first, n_init=once).fit(inputs).inertia_ for first in firsts]
+    lloyd = [KMeans(CENTERS, init=first, n_init=once).fit(inputs).inertia_ for first in firsts]
     return study.table()["test_loss"].to_numpy(), np.array(lloyd)
 
 
-def first_centres(inputs, start, key=None):
-    """Ten images at random: by the start's number, so that both algorithms begin alike."""
+def first_centers(inputs, start, key=None):
+    """Ten random images, given by the number of the start, so that both algorithms begin with the same centers."""
     key = jax.random.key(jnp.asarray(start, jnp.int32))
-    return inputs[jax.random.choice(key, len(inputs), (CENTRES,), replace=False)]
+    return inputs[jax.random.choice(key, len(inputs), (CENTERS,), replace=False)]
 
 
 def judge(excess, angles, inertia):
@@ -128,26 +128,31 @@ def judge(excess, angles, inertia):
     return [
         verdicts.equal("linear regression reaches scikit-learn's loss within 0.1 %", line, within=1e-3),
         verdicts.equal("logistic regression reaches scikit-learn's loss within 0.1 %", curve, within=1e-3),
-        verdicts.equal("a linear autoencoder spans PCA's plane within a degree", angles, within=1.0, unit="°"),
-        verdicts.mean("K-means by gradient ends within 1 % of Lloyd's inertia", 100 * inertia, at_most=1, unit=" %"),
+        verdicts.equal("a linear autoencoder finds the plane of PCA within one degree", angles, within=1.0, unit="°"),
+        verdicts.mean(
+            "K-means by gradient descent ends at most 1 % above the inertia of Lloyd's algorithm",
+            100 * inertia,
+            at_most=1,
+            unit=" %",
+        ),
     ]
 
 
 def draw(curves, gradient, lloyd):
     with plt.rc_context(LOOK):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.5, 1))
-        for (name, curve), colour, style in zip(curves.items(), COLOURS, STYLES, strict=False):
+        for (name, curve), color, style in zip(curves.items(), COLORS, STYLES, strict=False):
             low, middle, high = np.quantile(np.maximum(100 * curve, 1e-4), (0.1, 0.5, 0.9), axis=0)
             steps = np.arange(1, len(middle) + 1)
-            left.plot(steps, middle, color=colour, linestyle=style, linewidth=2, label=name)
-            left.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+            left.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
+            left.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
         left.set(xscale="log", yscale="log", xlabel="step", ylabel="training loss above the optimum (%)")
-        left.set_title("three classics by gradient: medians, and 10 % to 90 % of seeds", fontsize=12)
+        left.set_title("Three classical models by gradient: median, band from 10 % to 90 % of seeds", **TITLE)
         left.legend()
         ends = min(gradient.min(), lloyd.min()) - 20, max(gradient.max(), lloyd.max()) + 20
         right.plot(ends, ends, color="0.5", linewidth=1, linestyle="--")
-        right.plot(lloyd, gradient, "o", color=COLOURS[3], alpha=0.75)
+        right.plot(lloyd, gradient, "o", color=COLORS[3], alpha=0.75)
         right.set(xlabel="inertia by Lloyd's algorithm", ylabel="inertia by gradient", aspect="equal")
         right.set(xlim=ends, ylim=ends)
-        right.set_title("K-means from the same starts", fontsize=12)
+        right.set_title("K-means from the same starts", **TITLE)
     return figure

@@ -1,10 +1,10 @@
-"""How many ReLUs die, and does leaky ReLU revive them?
+"""How many ReLU units die, and does leaky ReLU revive them?
 
-Networks for digits (64-64-64-10, He's initialiser) learn for five epochs by Adam in batches of 64. A hidden unit is
-dead if it gives zero on every training row: no gradient reaches its weights (Maas et al. 2013). Dead units are counted
-by learning rate, with biases that start at 0; and by initial bias, at the rate 0.003. Then two kinds of damaged
-networks, those of the rate 0.1 and those of biases from -2, go on at 0.003 for ten epochs, with ReLU as before or with
-leaky ReLU (slope 0.01), which has a gradient everywhere: how many of their dead units come back?
+Networks for digits (64-64-64-10, He's initializer) train for five epochs by Adam in batches of 64. A hidden unit is
+dead if its output is zero on every training row: no gradient reaches its weights (Maas et al. 2013). Dead units are
+counted by learning rate, with initial biases of 0, and by initial bias, at a learning rate of 0.003. Then two kinds of
+damaged networks, those of rate 0.1 and those with biases from -2, train at 0.003 for ten more epochs, either with ReLU
+as before or with leaky ReLU (slope 0.01), which has a gradient everywhere: how many of their dead units come back?
 """
 
 from functools import partial
@@ -18,12 +18,12 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK
+from experiments.figures import COLORS, LOOK, TITLE
 
 SIZES = (64, 64, 64, 10)
 ACTIVATION: Any = jaxmlp.relu
 REMEDIES = {"ReLU": jaxmlp.relu, "leaky ReLU": jaxmlp.leaky_relu}
-RATES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)  # at 0 they are counted before training
+RATES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)  # rate 0: counted without training
 BIASES = (-3.0, -2.0, -1.0, 0.0, 1.0)
 CALM = 0.003
 DAMAGED = {"rate 0.1": (0.1, 0.0), "biases from -2": (CALM, -2.0)}
@@ -60,8 +60,8 @@ def recipe(learning_rate, bias):
 
 def judge(by_rate, by_bias, later):
     fast, low = max(by_rate), min(by_bias)
-    stay = f"a large rate kills: {fast:g} leaves more units dead than {CALM:g}, by at least 10 points"
-    bias = f"so do negative biases: from {low:g} more are dead than from 0, by at least 10 points"
+    stay = f"a large learning rate kills units: {fast:g} leaves more dead than {CALM:g}, by at least 10 points"
+    bias = f"negative initial biases kill units: {low:g} leaves more dead than 0, by at least 10 points"
     judged = [
         verdicts.greater(stay, by_rate[fast], by_rate[CALM], by=10, unit=" points"),
         verdicts.greater(bias, by_bias[low], by_bias[0.0], by=10, unit=" points"),
@@ -72,19 +72,19 @@ def judge(by_rate, by_bias, later):
         judged.append(verdicts.mean(dead, share["ReLU"], at_most=5, unit=" %"))
         judged.append(verdicts.mean(alive, share["leaky ReLU"], at_least=50, unit=" %"))
     by = later["biases from -2"]
-    learns = "biases from -2: the revived network learns where the dead one does not (accuracy, by 50 points)"
+    learns = "biases from -2: the revived network learns and the dead one does not (test accuracy, by at least 0.5)"
     return [*judged, verdicts.greater(learns, by["leaky ReLU"][:, 1], by["ReLU"][:, 1], by=0.5)]
 
 
 @partial(jax.jit, static_argnums=0)
 def share_of_dead(activation, params, inputs):
-    """How many of the hidden units are dead, in percent."""
+    """The share of hidden units that are dead, in percent."""
     dead = jaxmlp.diagnostics.dead_units(params, inputs, activation)
     return 100 * jnp.mean(jnp.concatenate(dead).astype(inputs.dtype))
 
 
 def remedies(study, table, case, data, epochs):
-    """For each remedy, (seeds, 2): how many dead units come back in further training [%], and the test accuracy."""
+    """For each remedy, (seeds, 2): dead units that come back in further training (%), and the test accuracy."""
     rate, bias = case
     trials = table.index[np.isclose(table["learning_rate"], rate) & (table["bias"] == bias)]
     networks = [study.params(trial) for trial in trials]
@@ -102,7 +102,7 @@ def after(params, activation, data, epochs):
 
 
 def speechless(params, inputs, activation):
-    """Which hidden units have no positive weighted sum on any row: with ReLU, the dead ones."""
+    """Hidden units without a positive weighted sum on any row; with ReLU these are dead."""
     hidden = jaxmlp.diagnostics.pre_activations(params, inputs, activation)[:-1]
     return np.concatenate([np.all(np.asarray(sums) <= 0, axis=0) for sums in hidden])
 
@@ -124,31 +124,31 @@ def train(params, activation, batch, epochs):
 def figure(by_rate, by_bias, later):
     with plt.rc_context(LOOK):
         drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4))
-        draw(left, by_rate, range(by_rate.shape[1]), COLOURS[0])
+        draw(left, by_rate, range(by_rate.shape[1]), COLORS[0])
         left.set_xticks(range(by_rate.shape[1]), [f"{rate:g}" for rate in by_rate])
-        left.set(xlabel="learning rate of Adam (biases from 0)", ylabel="dead hidden units [%]")
-        draw(middle, by_bias, range(by_bias.shape[1]), COLOURS[1])
+        left.set(xlabel="learning rate of Adam (initial bias 0)", ylabel="dead hidden units (%)")
+        draw(middle, by_bias, range(by_bias.shape[1]), COLORS[1])
         middle.set_xticks(range(by_bias.shape[1]), [f"{bias:g}" for bias in by_bias])
         middle.set(xlabel=f"initial bias (learning rate {CALM:g})")
-        for place, (remedy, colour) in enumerate(zip(REMEDIES, (COLOURS[6], COLOURS[2]), strict=True)):
+        for place, (remedy, color) in enumerate(zip(REMEDIES, (COLORS[6], COLORS[2]), strict=True)):
             columns = {name: by[remedy][:, 0] for name, by in later.items()}
-            draw(right, columns, [place, place + 2.5], colour, line="")
-            right.plot([], [], "o", color=colour, label=f"with {remedy}")
+            draw(right, columns, [place, place + 2.5], color, line="")
+            right.plot([], [], "o", color=color, label=f"with {remedy}")
         right.legend(loc="upper left")
         right.set_xticks([0.5, 3], list(later))
-        right.set(xlabel="dead by", ylabel="dead units that come back [%]", xlim=(-0.6, 4.1))
-        titles = ("Large rates kill ...", "... and so do negative biases", "Leaky ReLU brings some back")
+        right.set(xlabel="cause of death", ylabel="dead units that come back (%)", xlim=(-0.6, 4.1))
+        titles = ("Dead units by learning rate", "Dead units by initial bias", "Leaky ReLU revives some")
         for axis, title in zip((left, middle, right), titles, strict=True):
-            axis.set_title(title, loc="left", fontsize=12)
+            axis.set_title(title, **TITLE)
             axis.set_ylim(-2, 102)
     return drawing
 
 
-def draw(axis, columns, places, colour, line="-"):
-    """Each seed a point; the means a line, or bars of their own."""
+def draw(axis, columns, places, color, line="-"):
+    """A dot for each seed; bars are means, joined by a line if there is one."""
     names = list(columns)
     means = [np.mean(columns[name]) for name in names]
     for place, name, mean in zip(places, names, means, strict=True):
-        axis.plot([place] * len(columns[name]), columns[name], "o", color=colour, alpha=0.25, markersize=5)
-        axis.plot([place - 0.25, place + 0.25], [mean, mean], color=colour, linewidth=2)
-    axis.plot(places, means, linestyle=line, color=colour, linewidth=1.5)
+        axis.plot([place] * len(columns[name]), columns[name], "o", color=color, alpha=0.25, markersize=5)
+        axis.plot([place - 0.25, place + 0.25], [mean, mean], color=color, linewidth=2)
+    axis.plot(places, means, linestyle=line, color=color, linewidth=1.5)

@@ -1,10 +1,11 @@
 """Is a deep network worth more than a wide one of as many parameters?
 
-Two measurements. Pieces: twelve ReLU units of one input in one layer, and in two layers of six, draw a function of how
-many straight pieces? Set by hand to fold the interval, with random weights, and after training on a zigzag. Error:
-networks of one, two and three hidden layers with 166 to 169 parameters learn zigzags, the tent map composed with itself
-(Telgarsky 2016), and for comparison a smooth wave; 20 seeds, the better of two learning rates on validation points. The
-course: twelve units in one layer give twelve pieces, six by six give thirty-six; depth composes (Montufar et al. 2014).
+Two measurements. Pieces: how many straight pieces does the function of twelve ReLU units have, in one layer and in two
+layers of six? They are counted with weights set by hand to fold the interval, with random weights, and after training
+on a zigzag. Error: networks of one, two and three hidden layers with 166 to 169 parameters learn zigzags (the tent map
+composed with itself, Telgarsky 2016) and, for comparison, a smooth wave; 20 seeds, each network at the better of two
+learning rates on validation points. The course: twelve units in one layer give twelve pieces, six by six give
+thirty-six; depth composes (Montufar et al. 2014).
 """
 
 import jax
@@ -15,13 +16,13 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK
+from experiments.figures import COLORS, LOOK, TITLE
 from experiments.textbook.approximation import BATCH, POINTS, curves, recipe, spread
 
 LAYERS = {"12": (1, 12, 1), "6 and 6": (1, 6, 6, 1)}
 SHAPES = {"56": (1, 56, 1), "11-11": (1, 11, 11, 1), "8-8-8": (1, 8, 8, 8, 1)}
 RATES = (0.005, 0.02)
-UNIT = " powers of ten"
+UNIT = " decades"
 
 
 def tent(times):
@@ -52,7 +53,7 @@ def run(seeds=20, epochs=400, shapes=SHAPES):
 
 
 def best_rate(study, names):
-    """Root mean squared test errors (seeds,) of each target and network at the rate that is best on validation."""
+    """Root mean squared test errors (seeds,) by target and network, at the learning rate best on validation."""
     table = study.table()
     mean = table.groupby(["recipe", "function", "rate"])["validation_loss"].mean()
     best = mean.groupby(level=["recipe", "function"]).idxmin()
@@ -65,7 +66,7 @@ def best_rate(study, names):
 
 
 def count(study, name, sizes, seeds):
-    """Pieces on [-1, 1] of networks set by hand, with random weights, and trained on the zigzag of 8 pieces."""
+    """Pieces on [-1, 1] with weights set by hand, random, and trained on the zigzag of 8 pieces."""
     table = study.table()
     trials = table.query(f"recipe == '{name}' and function == 2 and rate == {RATES[1]}").index
     keys = [jax.random.key(seed) for seed in range(seeds)]
@@ -77,21 +78,20 @@ def count(study, name, sizes, seeds):
 
 
 def pieces(params):
-    """Straight pieces on [-1, 1]: how often any hidden unit switches between neighbours of a fine grid, and one."""
-    x = jnp.asarray((np.arange(40_000) + 0.5) / 20_000 - 1, jnp.float32)[
-        :, None
-    ]  # between round numbers, where kinks set by hand lie
+    """Straight pieces on [-1, 1]: one more than the points of a fine grid at which a hidden unit switches on or off."""
+    # Kinks set by hand are at round numbers: the grid lies between them.
+    x = jnp.asarray((np.arange(40_000) + 0.5) / 20_000 - 1, jnp.float32)[:, None]
     on = np.concatenate([np.asarray(z) > 0 for z in jaxmlp.diagnostics.pre_activations(params, x)[:-1]], axis=1)
     return 1 + int(np.any(on[1:] != on[:-1], axis=1).sum())
 
 
 def fold(sizes):
-    """Weights set by hand: every hidden layer folds [0, 1] onto itself as many times as it has units."""
+    """Weights set by hand: each hidden layer folds [0, 1] onto itself as many times as it has units."""
     layers, scale, shift = [], np.full((1, 1), 0.5), 0.5  # from [-1, 1] to [0, 1]
     for width in sizes[1:-1]:
         kinks = np.arange(width) / width
         layers.append({"w": np.repeat(scale, width, axis=1), "b": shift - kinks})
-        # Up with slope `width`, then down, and so on: each kink turns the slope round.
+        # Up with slope `width`, then down, and so on: each kink reverses the slope.
         scale, shift = width * np.where(np.arange(width) == 0, 1.0, 2.0 * (-1.0) ** np.arange(width))[:, None], 0.0
     layers.append({"w": scale, "b": np.zeros(1)})
     return jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), layers)
@@ -99,28 +99,29 @@ def fold(sizes):
 
 def judge(errors, counts):
     wide, deep = counts["12"], counts["6 and 6"]
-
     one, two, three = (np.log10([errors[target, name] for target in TARGETS]) for name in SHAPES)
     return [
         verdicts.equal("twelve units in one layer can give twelve pieces", wide["by hand"] - 12, within=0),
-        verdicts.equal("six by six units can give thirty-six", deep["by hand"] - 36, within=0),
-        verdicts.mean("six by six give thirty-six with random weights", deep["at random"], at_least=36),
-        verdicts.mean("six by six give thirty-six once trained on a zigzag", deep["trained"], at_least=36),
-        verdicts.greater("trained, six by six give more pieces than twelve", deep["trained"], wide["trained"]),
+        verdicts.equal("two layers of six can give thirty-six", deep["by hand"] - 36, within=0),
+        verdicts.mean("two layers of six give thirty-six with random weights", deep["at random"], at_least=36),
+        verdicts.mean("two layers of six give thirty-six after training on a zigzag", deep["trained"], at_least=36),
         verdicts.greater(
-            "on zigzags two layers err less than one of as many parameters", *zigzags(one, two), unit=UNIT
+            "after training two layers of six give more pieces than one of twelve", deep["trained"], wide["trained"]
         ),
         verdicts.greater(
-            "on zigzags three layers err less than one of as many parameters", *zigzags(one, three), unit=UNIT
+            "on zigzags two layers err less than one with as many parameters", *zigzags(one, two), unit=UNIT
         ),
         verdicts.greater(
-            "on a wave one layer errs less than three of as many parameters", three[-1], one[-1], unit=UNIT
+            "on zigzags three layers err less than one with as many parameters", *zigzags(one, three), unit=UNIT
+        ),
+        verdicts.greater(
+            "on a wave one layer errs less than three with as many parameters", three[-1], one[-1], unit=UNIT
         ),
     ]
 
 
 def zigzags(*errors):
-    """The mean over the three zigzags, by seed."""
+    """The mean over the three zigzags, for each seed."""
     return [logarithms[:-1].mean(axis=0) for logarithms in errors]
 
 
@@ -129,14 +130,14 @@ def draw(errors, counts, names):
         figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), width_ratios=(1, 1.4))
         for place, (layers, ways) in enumerate(counts.items()):
             for spot, numbers in enumerate(ways.values()):
-                style = {"color": COLOURS[place], "hatch": "//" if place else "", "edgecolor": "white", "width": 0.38}
+                style = {"color": COLORS[place], "hatch": "//" if place else "", "edgecolor": "white", "width": 0.38}
                 where = spot + 0.4 * (place - 0.5)
                 left.bar(where, numbers.mean(), label=f"{layers} units" if spot == 0 else None, **style)
                 left.errorbar(where, numbers.mean(), numbers.std(), color="black", capsize=4)
                 left.text(where, numbers.mean() + numbers.std() + 0.7, f"{numbers.mean():.3g}", ha="center")
         left.set_xticks(range(3), list(counts["12"]))
         left.set(ylabel="straight pieces on [-1, 1]", xlabel="weights", ylim=(0, 41))
-        left.set_title("mean and deviation over seeds", fontsize=12)
+        left.set_title("Mean and standard deviation over seeds", **TITLE)
         left.legend()
         left.grid(axis="x", visible=False)
         draw_errors(right, errors, names)
@@ -150,9 +151,9 @@ def draw_errors(axis, errors, names):
             where = spot + 0.25 * (place - 1)
             label = f"{name} hidden units" if spot == 0 else None
             jitter = where + np.linspace(-0.07, 0.07, len(values))
-            axis.plot(jitter, values, marker, color=COLOURS[place], markersize=4, alpha=0.6, label=label)
+            axis.plot(jitter, values, marker, color=COLORS[place], markersize=4, alpha=0.6, label=label)
             axis.plot([where - 0.1, where + 0.1], [np.median(values)] * 2, color="black", linewidth=2.5)
     axis.set_xticks(range(len(TARGETS)), list(TARGETS))
     axis.set(yscale="log", xlabel="target", ylabel="root mean squared error")
-    axis.set_title("as many parameters: a dot a seed, bars are medians", fontsize=12)
+    axis.set_title("Equally many parameters: a dot for each seed, bars are medians", **TITLE)
     axis.legend(loc="lower right", markerscale=1.6, handletextpad=0.2)

@@ -1,16 +1,17 @@
-"""Does dropout overfit less, and is it an ensemble?
+"""Does dropout reduce overfitting, and is it an ensemble?
 
-The course: in training each hidden unit is off at random (usually half of them), so that none is relied on too much; it
-works like an ensemble of slightly different networks; in testing all units work. Networks 64-128-10 learn digits from
-100, 300 and 1,000 rows by Adam for 100 epochs, at four dropout rates, seeds alike for all of them. The gap is the loss
-on test rows less the loss on training rows, both with all units.
+The course: in training each hidden unit is off at random (usually half of them), so that none is relied on too much;
+this works like an ensemble of slightly different networks; in testing all units work. Networks 64-128-10 learn digits
+from 100, 300 and 1,000 rows by Adam for 100 epochs, at four dropout rates with the same seeds. The gap is the loss on
+test rows minus the loss on training rows, both with all units.
 
-At rate 0.5 and 300 rows, 100 masks make an ensemble of thinned networks. The mean of their probabilities is held
-against one of them, and against the network with all units (scaled in training). That network is their geometric mean,
-exactly so with dropout below the last layer only (Baldi & Sadowski 2013), hence less hesitant than the plain mean.
+At rate 0.5 and 300 rows, 100 masks make an ensemble of thinned networks. The mean of their probabilities is compared
+with one of them, and with the network with all units (activations are scaled in training). If dropout acts only below
+the last layer, that network is exactly their normalized geometric mean (Baldi & Sadowski 2013), which is more confident
+than the arithmetic mean.
 
-Co-adaptation is how much hidden units say the same: the mean size of the correlation between two of them, after the
-activation, over the test rows.
+Co-adaptation is measured by the correlation of two hidden units after the activation, over the test rows: its mean
+absolute value over all pairs.
 """
 
 import jax
@@ -21,7 +22,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 RATES = (0.0, 0.25, 0.5, 0.75)
 USUAL = 0.5
@@ -48,7 +49,7 @@ def run(seeds=20, epochs=100, rows=(100, 300, 1000), hidden=128):
 
 def judged_overfitting(tables):
     without, usual = RATES.index(0.0), RATES.index(USUAL)
-    words = {"gap": "the gap is smaller", "test": "the test loss is lower"}
+    words = {"gap": "the gap between test and training loss is smaller", "test": "the test loss is lower"}
     return [
         verdicts.greater(
             f"{size} rows: with dropout {USUAL} {claim}", table[name][without], table[name][usual], unit=" nats"
@@ -67,15 +68,18 @@ def judged_ensemble(found):
             unit=" nats",
         ),
         verdicts.mean(
-            f"the network with all units answers as the mean of {MASKS[-1]} does (share of test rows)",
+            f"the network with all units predicts the class that the mean of {MASKS[-1]} predicts (share of test rows)",
             found["agreement"],
             at_least=0.98,
         ),
         verdicts.greater(
-            "and is better than it (test loss)", found["loss by masks"][:, -1], found["loss of all units"], unit=" nats"
+            "the network with all units is better than that mean (test loss)",
+            found["loss by masks"][:, -1],
+            found["loss of all units"],
+            unit=" nats",
         ),
         verdicts.mean(
-            "because it is their geometric mean (relative difference of the test losses)",
+            "the network with all units equals their geometric mean (relative difference of test losses)",
             np.abs(found["loss of all units"] / found["loss of the geometric mean"] - 1),
             at_most=0.05,
         ),
@@ -89,12 +93,12 @@ def judged_correlation(found):
 
 
 def first(data, rows):
-    """The data with its first training rows only (they are shuffled)."""
+    """The data with its first training rows only; rows are shuffled already."""
     return data._replace(train=jax.tree.map(lambda array: array[:rows], data.train))
 
 
 def train_and_measure(data, seeds, epochs, hidden):
-    """Losses and correlations, (rates, seeds), all units working; and the parameters at the usual rate, a seed each."""
+    """Losses and correlations (rates, seeds) with all units on, and the parameters of each seed at the usual rate."""
 
     def recipe(dropout_rate):
         optimizer = jaxmlp.adam(LEARNING_RATE)
@@ -119,7 +123,7 @@ def loss(params, batch):
 
 
 def correlation(params, inputs):
-    """The mean |correlation| over pairs of different hidden units that are ever active."""
+    """The mean |correlation| over pairs of hidden units, without units that are never active."""
     units = jaxmlp.relu(jaxmlp.apply(params[:1], inputs))
     units -= units.mean(axis=0, keepdims=True)
     norms = jnp.linalg.norm(units, axis=0, keepdims=True)
@@ -130,7 +134,7 @@ def correlation(params, inputs):
 
 
 def against_masks(params, batch):
-    """The ensembles of thinned networks and the network with all units, for each seed."""
+    """Compares ensembles of thinned networks with the network with all units, for each seed."""
 
     def compare(params):
         whole = jaxmlp.apply(params, batch.inputs)
@@ -152,27 +156,27 @@ def against_masks(params, batch):
 
 
 def draw(tables, ensemble):
-    """The gap by rate and rows; the test loss of ensembles; the correlation by rate."""
+    """The gap by rate and rows; the test loss of ensembles; the correlation by rate and rows."""
     with plt.rc_context(LOOK):
         figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.4))
         for place, (size, table) in enumerate(tables.items()):
-            style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "os^"[place]}
+            style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os^"[place]}
             for axes, name in ((left, "gap"), (right, "correlation")):
                 low, mean, high = np.transpose([verdicts.mean_interval(row) for row in table[name]])
                 axes.errorbar(RATES, mean, (mean - low, high - mean), capsize=3, label=f"{size:,} rows", **style)
         low, mean, high = np.transpose([verdicts.mean_interval(column) for column in ensemble["loss by masks"].T])
-        middle.errorbar(MASKS, mean, (mean - low, high - mean), color=COLOURS[0], marker="o", capsize=3)
-        middle.text(MASKS[1], mean[1], "   mean of thinned networks", color=COLOURS[0], va="bottom")
+        middle.errorbar(MASKS, mean, (mean - low, high - mean), color=COLORS[0], marker="o", capsize=3)
+        middle.text(MASKS[1], mean[1], "   mean of thinned networks", color=COLORS[0], va="bottom")
         whole = ensemble["loss of all units"].mean()
-        middle.axhline(whole, color=COLOURS[1], linestyle="--")
+        middle.axhline(whole, color=COLORS[1], linestyle="--")
         middle.annotate(
-            "all units, scaled", (MASKS[0], whole), (0, -5), textcoords="offset points", color=COLOURS[1], va="top"
+            "all units, scaled", (MASKS[0], whole), (0, -5), textcoords="offset points", color=COLORS[1], va="top"
         )
         left.set(xlabel="dropout rate", ylabel="test loss - training loss (nats)", ylim=(0, None))
-        left.set_title("Overfitting", loc="left", fontsize=12)
+        left.set_title("Overfitting", **TITLE)
         middle.set(xscale="log", xlabel="thinned networks averaged", ylabel="test loss (nats)", ylim=(0, None))
-        middle.set_title("The ensemble", loc="left", fontsize=12)
+        middle.set_title("The ensemble", **TITLE)
         right.set(xlabel="dropout rate", ylabel="mean |correlation| of two hidden units")
-        right.set_title("Co-adaptation", loc="left", fontsize=12)
+        right.set_title("Co-adaptation", **TITLE)
         left.legend(loc=(0.5, 0.6))
     return figure

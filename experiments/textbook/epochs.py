@@ -1,10 +1,10 @@
-"""How many epochs, and does early stopping find the moment?
+"""How many epochs are enough, and does early stopping find the right one?
 
-Two networks learn by Adam at 3e-3 in batches of 50: one on diabetes (10-64-64-1, all rows; a noisy regression), one on
-200 rows of digits (64-128-10, hardly any noise). Training, validation and test losses are written down after every
-epoch. The same trials run once more with early stopping: after 15 epochs without a better validation loss they end, and
-the parameters of the best moment are kept (Prechelt 1998, "Early stopping - but when?"). Too few epochs are three.
-Another seed means other weights and another order of the rows.
+Two networks train by Adam at 3e-3 in batches of 50: one on diabetes (10-64-64-1, all rows; a noisy regression), one on
+200 rows of digits (64-128-10, hardly any noise). Training, validation and test losses are recorded after every epoch.
+The same trials run again with early stopping: they end after 15 epochs without a better validation loss, and the
+parameters of the best epoch are kept (Prechelt 1998, "Early stopping - but when?"). "Too few" means three epochs. Each
+seed has its own initial weights and its own order of the rows.
 """
 
 import jax
@@ -14,10 +14,10 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 CASES = {"diabetes": (jaxmlp.regressor, (10, 64, 64, 1), 309), "digits": (jaxmlp.classifier, (64, 128, 10), 200)}
-UNITS = {"diabetes": "mean squared error [target variance]", "digits": "cross-entropy [nats]"}
+UNITS = {"diabetes": "mean squared error (target variance)", "digits": "cross-entropy (nats)"}
 PATIENCE = 15
 FEW = 3
 CURVES = {"training": "train_loss", "validation": "validation_loss", "test": "validation_test_loss"}
@@ -31,7 +31,7 @@ def run(seeds=30, epochs=100):
 
 
 def measure(name, seeds, epochs):
-    """The losses by seed and epoch; the best epoch; and the losses of the parameters that early stopping kept."""
+    """Losses (seeds, epochs); the best epochs (seeds,); and the losses of the parameters that early stopping kept."""
     make, sizes, rows = CASES[name]
     data = jaxmlp.load(name)
     data = data._replace(train=jax.tree.map(lambda array: array[:rows], data.train))
@@ -41,14 +41,14 @@ def measure(name, seeds, epochs):
         options = {"epochs": epochs, "batch_size": 50, "patience": patience}
         return jaxmlp.fit(jax.random.key(seed), learner, data, **options)
 
-    history = stacked([fit(seed, epochs).history for seed in range(seeds)])  # such patience never ends
+    history = stacked([fit(seed, epochs).history for seed in range(seeds)])  # so much patience never stops a run
     stopped = [fit(seed, PATIENCE) for seed in range(seeds)]
     kept = stacked([learner.evaluate(result.params, data.validation) for result in stopped])
     return history, np.array([int(result.best_epoch) for result in stopped]), kept
 
 
 def watched(learner, test):
-    """The learner, with the metrics of the test rows written down beside those of the validation rows."""
+    """The learner, with the metrics of the test rows recorded beside those of the validation rows."""
 
     def evaluate(params, batch):
         on_test = {f"test_{name}": value for name, value in learner.evaluate(params, test).items()}
@@ -67,15 +67,19 @@ def judge(name, history, best, kept):
     hindsight = kept["test_loss"] / test.min(axis=1)
     restored = kept["loss"] - validation[seeds, best]
     last = f"{name}: {test.shape[1]} epochs"
-    restoring = f"{name}: early stopping restores the best moment's validation loss"
-    finding = f"{name}: early stopping's test loss is within a tenth of the best epoch's in hindsight"
+    restoring = f"{name}: early stopping restores the validation loss of the best epoch"
+    finding = f"{name}: the test loss after early stopping is within a tenth of the lowest of all epochs (ratio)"
     return [
         verdicts.greater(
-            f"{name}: {FEW} epochs underfit (test loss above early stopping's)", test[:, FEW - 1], kept["test_loss"]
+            f"{name}: {FEW} epochs underfit (test loss above that of early stopping)",
+            test[:, FEW - 1],
+            kept["test_loss"],
         ),
-        verdicts.greater(f"{last} fit the training rows better than the best moment", train[seeds, best], train[:, -1]),
+        verdicts.greater(f"{last} fit the training rows better than the best epoch", train[seeds, best], train[:, -1]),
         verdicts.greater(
-            f"{last} overfit (test loss a tenth above early stopping's)", test[:, -1], 1.1 * kept["test_loss"]
+            f"{last} overfit (test loss more than a tenth above that of early stopping)",
+            test[:, -1],
+            1.1 * kept["test_loss"],
         ),
         verdicts.equal(restoring, restored, within=1e-5),
         verdicts.mean(finding, hindsight, at_most=1.1),
@@ -100,12 +104,12 @@ def figure(measured):
             for place, (name, key) in enumerate(CURVES.items()):
                 low, middle, high = np.quantile(history[key], (0.1, 0.5, 0.9), axis=0)
                 epochs = np.arange(1, len(middle) + 1)
-                axis.plot(epochs, middle, label=name, color=COLOURS[place], linestyle=STYLES[place], linewidth=2)
-                axis.fill_between(epochs, low, high, color=COLOURS[place], alpha=0.15, linewidth=0)
-            style = {"marker": "o", "linestyle": "", "color": COLOURS[6], "markersize": 4, "alpha": 0.55}
+                axis.plot(epochs, middle, label=name, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
+                axis.fill_between(epochs, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
+            style = {"marker": "o", "linestyle": "", "color": COLORS[6], "markersize": 4, "alpha": 0.55}
             axis.plot(best + 1, kept["test_loss"], label="kept by early stopping (test)", **style)
             axis.set(xlabel="epoch", ylabel=UNITS[case], yscale="log")
             noise = "noisy" if case == "diabetes" else "hardly any noise"
-            axis.set_title(f"{case}, {noise}: {len(best)} seeds, 10 % to 90 %", loc="left", fontsize=12)
+            axis.set_title(f"{case}, {noise}: median of {len(best)} seeds, 10 % to 90 %", **TITLE)
         axes[0].legend(loc="lower left")
     return drawing

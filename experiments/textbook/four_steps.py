@@ -1,8 +1,8 @@
 """What are the four steps of training, and do they lower the loss?
 
-Forward, loss, backward, update, written out one by one, on two moons: a network 2-8-1 of tanh units, gradient descent
-on all 140 points, 600 epochs, 30 seeds. The picture shows one seed at three epochs. The course: training goes round
-these four steps; each round lowers the loss a little, and many rounds bring it down.
+Forward, loss, backward and update are written out one by one and applied to two moons: a network 2-8-1 of tanh units,
+gradient descent on all 140 points, 600 epochs, 30 seeds. The figure shows one seed at three epochs. The course:
+training repeats these four steps; each round lowers the loss a little, and many rounds bring it down.
 """
 
 from functools import partial
@@ -15,12 +15,12 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK
+from experiments.figures import COLORS, LOOK
 
 SIZES, ACTIVATION = (2, 8, 1), "tanh"
 OPTIMIZER = jaxmlp.gd(0.5)
 SHOWN = (0, 20, -1)
-ARROWS = 10  # how much longer updates are drawn than they are
+ARROWS = 10  # updates are drawn longer by this factor
 
 
 def run(seeds=30, epochs=600):
@@ -31,9 +31,13 @@ def run(seeds=30, epochs=600):
     library = np.array([train_with_library(data, epochs, key) for key in keys])
     return Finding(
         [
-            verdicts.equal("the four steps are the library's train_step", losses[:, -1] - library, within=1e-4),
-            verdicts.share("each round lowers the loss", np.all(np.diff(losses) < 0, axis=1), at_least=0.85),
-            verdicts.mean(f"{epochs} rounds halve the loss", losses[:, -1] / losses[:, 0], at_most=0.5),
+            verdicts.equal(
+                "the four steps end at the loss of the library's train_step", losses[:, -1] - library, within=1e-4
+            ),
+            verdicts.share("every epoch lowers the loss", np.all(np.diff(losses) < 0, axis=1), at_least=0.85),
+            verdicts.mean(
+                f"{epochs} epochs at least halve the loss (ratio)", losses[:, -1] / losses[:, 0], at_most=0.5
+            ),
         ],
         {"loss": {f"epoch {epoch % (epochs + 1)}": losses[:, epoch] for epoch in SHOWN}},
         {"four_steps": draw(data, jax.tree.map(lambda leaf: leaf[0], history), losses[0])},
@@ -41,7 +45,7 @@ def run(seeds=30, epochs=600):
 
 
 def train(data, epochs, key):
-    """The params before every epoch and after the last, and their losses."""
+    """The parameters before every epoch and after the last, and their losses."""
     params = jaxmlp.init(key, SIZES, weight_init="glorot_normal")
 
     def epoch(carry, _):
@@ -55,7 +59,7 @@ def train(data, epochs, key):
 
 
 def look(params, data):
-    """Three of the four steps: forward, loss, backward."""
+    """The first three steps: forward, loss, backward."""
     logits = forward(params, data.inputs)
     loss, pullback = jax.vjp(lambda params: loss_of(forward(params, data.inputs), data.targets), params)
     return logits, loss, pullback(jnp.ones_like(loss))[0]
@@ -76,7 +80,7 @@ def update(params, opt_state, grads):
 
 
 def train_with_library(data, epochs, key):
-    """The loss at the end of the same training by `make_train_step`."""
+    """The final loss of the same training by `make_train_step`."""
     params = jaxmlp.init(key, SIZES, weight_init="glorot_normal")
     train_step = jaxmlp.make_train_step(library_loss, OPTIMIZER)
     state = jaxmlp.init_state(params, OPTIMIZER, key)
@@ -101,7 +105,7 @@ def draw(data, history, losses):
             "1 forward: P(label 1)",
             "2 loss of each point",
             "3 backward: error signal ∂L/∂z",
-            "4 update (drawn x 10)",
+            f"4 update (drawn x {ARROWS})",
         )
         for axis, title in zip(axes[0], titles, strict=True):
             axis.set_title(title, fontsize=12)
@@ -124,12 +128,12 @@ def draw_epoch(axes, data, params):
     axes[0].contour(side, side, plane, [0.5], colors="black", linewidths=1.2)
     for label, marker in enumerate("os"):
         own = labels == label
-        axes[0].scatter(*x[own].T, s=10, color=COLOURS[label], marker=marker)
-        axes[1].scatter(*x[own].T, s=4 + 60 * each[own], color=COLOURS[label], marker=marker, alpha=0.6, linewidth=0)
-        colours = {"c": len(x) * signals[own], "cmap": "PuOr", "vmin": -1, "vmax": 1}
-        axes[2].scatter(*x[own].T, s=22, marker=marker, edgecolor="0.5", linewidth=0.4, **colours)
+        axes[0].scatter(*x[own].T, s=10, color=COLORS[label], marker=marker)
+        axes[1].scatter(*x[own].T, s=4 + 60 * each[own], color=COLORS[label], marker=marker, alpha=0.6, linewidth=0)
+        colors = {"c": len(x) * signals[own], "cmap": "PuOr", "vmin": -1, "vmax": 1}
+        axes[2].scatter(*x[own].T, s=22, marker=marker, edgecolor="0.5", linewidth=0.4, **colors)
     w, step = np.asarray(params[0]["w"]), -0.5 * ARROWS * np.asarray(grads[0]["w"])
-    axes[3].quiver(*w, *step, angles="xy", scale_units="xy", scale=1, width=0.009, color=COLOURS[2])
+    axes[3].quiver(*w, *step, angles="xy", scale_units="xy", scale=1, width=0.009, color=COLORS[2])
     axes[3].plot(*w, "o", color="black", markersize=4)
     mean_step = np.linalg.norm(step / ARROWS, axis=0).mean()
     axes[3].text(0.03, 0.97, f"mean step {mean_step:.1g}", transform=axes[3].transAxes, va="top")

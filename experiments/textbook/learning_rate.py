@@ -1,13 +1,13 @@
-"""Where is the edge of the learning rate, between crawling and diverging?
+"""At which learning rate does gradient descent diverge, and how far below does it crawl?
 
-On a bowl w'Hw / 2 gradient descent multiplies the distance along each axis of H by 1 - rate * curvature: it crawls
-where the rate is small, jumps from wall to wall above 1 / curvature, and diverges above 2 / (the largest curvature).
-Tried on bowls of ten dimensions (curvatures log-uniform from 0.1 to 10, turned at random, random starts), 300 steps.
-Then on a network (diabetes, 10-16-1, tanh, all rows at once), from its initial weights and from where 4,000 steps have
-led it: from which rate on does the loss rise on the way, by 1 % or more, and from which does it end above its start?
-Both are compared to 2 / (largest eigenvalue of the Hessian at the start).
+On a bowl w'Hw / 2, each step of gradient descent multiplies the distance along each axis of H by 1 - rate * curvature:
+it crawls if the rate is small, jumps from wall to wall above 1 / curvature, and diverges above 2 / (the largest
+curvature), the edge. This is tried on bowls of ten dimensions (curvatures log-uniform from 0.1 to 10, random rotations
+and starts), 300 steps. Then on a network (diabetes, 10-16-1, tanh, all rows at once), both fresh and after 4,000 steps
+of training: from which rate on does the loss rise on the way, by 1 % or more, and from which does it end above its
+start? Both rates are compared with 2 / (the largest eigenvalue of the Hessian at the start).
 Sources: LeCun et al. 1998, "Efficient backprop"; for fresh networks Lewkowycz et al. 2020, "The large learning rate
-phase of deep learning: the catapult mechanism", who find that they get away with more.
+phase of deep learning: the catapult mechanism", who find that fresh networks tolerate rates above the edge.
 """
 
 from functools import partial
@@ -22,13 +22,13 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 SIZES = (10, 16, 1)
 DIMENSIONS = 10
-SMALL, MIDDLE, LARGE = 0.01, 0.5, 0.95  # rates in units of the edge, 2 / curvature, as are these:
+SMALL, MIDDLE, LARGE = 0.01, 0.5, 0.95  # rates in units of the edge, 2 / curvature; so are these:
 RATES = np.array([*np.geomspace(SMALL, 0.79, 16), *np.arange(0.8, 1.3, 0.01), *np.geomspace(1.3, 10, 20)])
-TRAINING = 0.2  # the rate before
+TRAINING = 0.2  # the rate of the training before, in the same unit
 BOWL, TRAINED, FRESH = "a bowl", "a trained network", "a fresh network"
 PEAK = "a trained network: its highest loss"
 RISE = 1.01
@@ -63,12 +63,12 @@ def run(seeds=20, steps=300, steps_before=4000):
 def judge(curves, swings):
     decades = {rate: np.log10(curves[BOWL][:, np.abs(RATES - rate).argmin()]) for rate in (SMALL, MIDDLE)}
     off = {name: edges(name, values) - 1 for name, values in curves.items()}
-    at_edge = "descent diverges from 2 / curvature on, within 10 %"
-    rises = f"{TRAINED}: the loss rises from 2 / curvature on, within 10 %"
+    at_edge = "gradient descent diverges above 2 / curvature, within 10 %"
+    rises = f"{TRAINED}: the loss rises on the way above 2 / curvature, within 10 %"
     return [
-        verdicts.equal("a bowl: descent diverges from 2 / curvature on, within 2.5 %", off[BOWL], within=0.025),
+        verdicts.equal("a bowl: gradient descent diverges above 2 / curvature, within 2.5 %", off[BOWL], within=0.025),
         verdicts.greater(
-            f"a bowl: at {SMALL} of the edge it crawls, a decade of loss behind {MIDDLE} of the edge",
+            f"a bowl: at {SMALL} of the edge it crawls, its loss at least a decade above that at {MIDDLE} of the edge",
             decades[SMALL],
             decades[MIDDLE],
             by=1,
@@ -82,13 +82,13 @@ def judge(curves, swings):
 
 
 def edges(name, values):
-    """The smallest rate of each row at which the loss is above its start; none of them: infinite."""
+    """The smallest rate of each row at which the loss is above its start; infinite if there is none."""
     above = values > (RISE if name == PEAK else 1)
     return np.where(above.any(axis=1), RATES[above.argmax(axis=1)], np.inf)
 
 
 def bowl(key):
-    """A Hessian and a start, both random."""
+    """A random Hessian and a random start."""
     turn_key, curvature_key, start_key = jax.random.split(key, 3)
     turn = jax.random.orthogonal(turn_key, DIMENSIONS)
     curvatures = 10 ** jax.random.uniform(curvature_key, (DIMENSIONS,), minval=-1, maxval=1)
@@ -116,7 +116,7 @@ def hessian_of(unravel, flat, batch):
 
 @partial(jax.jit, static_argnums=4)
 def descend(loss, start, batch, rates, steps):
-    """Gradient descent at several rates: the last parameters, and all losses (rates, steps)."""
+    """Gradient descent at several rates: the final parameters, and all losses (rates, steps)."""
 
     def at(rate):
         optimizer = jaxmlp.gd(rate)
@@ -142,14 +142,14 @@ def network_ratios(params, batch, steps):
 
 
 def ratios(loss, start, batch, curvature, steps):
-    """The last loss over the first one, and the highest over it, by rate; what overflows counts as 1e30."""
+    """The last loss and the highest loss, both over the first, by rate; an overflow counts as 1e30."""
     _, losses = descend(loss, start, batch, jnp.asarray(RATES * 2 / curvature, jnp.float32), steps)
     losses = np.clip(np.nan_to_num(np.asarray(losses, float), nan=np.inf), 0, 1e30)
     return np.clip(np.stack([losses[:, -1], losses.max(axis=1)]) / losses[:, 0], 1e-12, 1e30)
 
 
 def swings_from_wall_to_wall(hessian, start, steps=20):
-    """Whether at a large rate every step lands on the other side of the steepest axis."""
+    """Whether at a large rate every step changes sides along the steepest axis."""
     curvatures, axes = np.linalg.eigh(hessian)
     rate = jnp.asarray([LARGE * 2 / curvatures[-1]], jnp.float32)
     sides, w = [], start
@@ -165,15 +165,15 @@ def figure(curves, steps):
         draw_paths(left)
         for place, (name, values) in enumerate(curves.items()):
             low, middle, high = np.clip(np.quantile(values, (0.1, 0.5, 0.9), axis=0), 1e-12, 1e6)
-            right.plot(RATES, middle, label=name, color=COLOURS[place], linestyle=STYLES[place], linewidth=2)
-            right.fill_between(RATES, low, high, color=COLOURS[place], alpha=0.15, linewidth=0)
+            right.plot(RATES, middle, label=name, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
+            right.fill_between(RATES, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
         right.axvline(1, color="black", linewidth=1, linestyle=":")
         right.axhline(1, color="black", linewidth=0.6)
         right.set(xscale="log", yscale="log", ylim=(1e-4, 1e4))
         right.set(
-            xlabel="learning rate [2 / largest curvature at the start]", ylabel=f"loss after {steps} steps / first loss"
+            xlabel="learning rate (2 / largest curvature at the start)", ylabel=f"loss after {steps} steps / first loss"
         )
-        right.set_title(f"Median of {len(values)} seeds, band from 10 % to 90 %", loc="left", fontsize=12)
+        right.set_title(f"Median of {len(values)} seeds, band from 10 % to 90 %", **TITLE)
         right.legend(loc="upper left")
     return drawing
 
@@ -181,14 +181,14 @@ def figure(curves, steps):
 def draw_paths(axis, curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
     hessian = jnp.diag(jnp.array(curvatures))
     x, y = np.meshgrid(np.linspace(-1.15, 1.05, 100), np.linspace(-0.7, 0.7, 100))
-    axis.contour(x, y, curvatures[0] * x**2 + curvatures[1] * y**2, levels=8, colors="grey", alpha=0.4, linewidths=0.8)
+    axis.contour(x, y, curvatures[0] * x**2 + curvatures[1] * y**2, levels=8, colors="gray", alpha=0.4, linewidths=0.8)
     for place, rate in enumerate((0.02, MIDDLE, LARGE, 1.02)):
         points = [jnp.array(start)]
         for _ in range(12):
             rates = jnp.array([rate * 2 / curvatures[1]])
             points.append(descend(Partial(bowl_loss, hessian), points[-1], None, rates, 1)[0][0])
-        style = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "osD^"[place]}
+        style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "osD^"[place]}
         axis.plot(*np.array(points).T, label=f"{rate:g} of the edge", markersize=4, linewidth=1.4, **style)
     axis.set(xlabel="flat direction", ylabel="steep direction", xticks=(-1, -0.5, 0, 0.5, 1))
-    axis.set_title("Twelve steps on a bowl", loc="left", fontsize=12)
+    axis.set_title("Twelve steps on a bowl", **TITLE)
     axis.legend(loc="center right")

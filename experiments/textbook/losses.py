@@ -1,14 +1,15 @@
 """How hard does a loss punish a confident mistake?
 
-A network for digits (64-32-10, ReLU) is first trained on wrong labels, each a class too far, until it is sure of them.
-Then the labels are put right, and it goes on under cross-entropy or under the squared error of its probabilities, by
-SGD in batches of 64, each loss at the best of its learning rates. Fresh networks do the same, for comparison.
-On a mistake cross-entropy's error signal is about 1, however sure the network is; that of the squared error goes to 0
-with the probability of the true class (Golik et al. 2013, "Cross-entropy vs. squared error training").
+A network for digits (64-32-10, ReLU) is first trained on wrong labels, each shifted by one class, until it is sure of
+them. Then the labels are corrected, and it trains on under cross-entropy or under the squared error of its
+probabilities, by SGD in batches of 64, each loss at the best of its learning rates. Fresh networks do the same, for
+comparison. On a confident mistake the error signal of cross-entropy is about 1, however sure the network is; that of
+the squared error goes to 0 with the probability of the true class (Golik et al. 2013, "Cross-entropy vs. squared error
+training").
 
-Beside it the other losses of the course: the summed squared error is the mean one with a rate n times larger (diabetes,
-linear, full batches), and gradient descent on clustering's distance sum leads each centre to the mean of its points
-(iris, three centres).
+Two more losses of the course: the summed squared error is the mean squared error with a learning rate n times larger
+(diabetes, linear, full batches), and gradient descent on the sum of distances in clustering leads each center to the
+mean of its points (iris, three centers).
 """
 
 import jax
@@ -20,12 +21,12 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 SIZES = (64, 32, 10)
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-EARLY = 3  # epochs after which recoveries are compared
-CENTRES = 3
+EARLY = 3  # epochs after which the recoveries are compared
+CENTERS = 3
 
 
 def squared_error(logits, labels):
@@ -63,9 +64,9 @@ def judge(curves, signals):
     wrong, fresh = ([curves[start, name][:, EARLY] for name in LOSSES] for start in STARTS)
     decades = np.log10(signals["cross-entropy"] / signals["squared error"])
     claims = (
-        f"sure and wrong, a network recovers faster under cross-entropy (accuracy after {EARLY} epochs)",
-        "cross-entropy's lead is larger there than from a fresh start",
-        "its error signal on such mistakes is at least ten times that of the squared error",
+        f"sure and wrong, a network recovers faster under cross-entropy (validation accuracy after {EARLY} epochs)",
+        "the lead of cross-entropy is larger there than from fresh weights",
+        "on such mistakes the error signal of cross-entropy is at least ten times that of the squared error",
     )
     return [
         verdicts.greater(claims[0], *wrong),
@@ -75,16 +76,16 @@ def judge(curves, signals):
 
 
 def judge_the_others(seeds):
-    sums = "the summed squared error trains as the mean one does at a rate n times larger"
-    means = "descent on the distance sum ends with every centre at the mean of its points"
+    sums = "the summed squared error trains like the mean one at a learning rate n times larger"
+    means = "gradient descent on the sum of distances ends with every center at the mean of its points"
     return [
         verdicts.equal(sums, [sum_against_mean(seed) for seed in range(seeds)], within=1e-4),
-        verdicts.equal(means, [centres_from_means(seed) for seed in range(seeds)], within=1e-3),
+        verdicts.equal(means, [centers_from_means(seed) for seed in range(seeds)], within=1e-3),
     ]
 
 
 def shifted(data):
-    """The data with wrong labels: each the next class."""
+    """The data with wrong labels: each label is moved to the next class."""
     return jax.tree.map(lambda array: (array + 1) % 10 if array.ndim == 1 else array, data)
 
 
@@ -95,12 +96,12 @@ def train(params, loss, rate, data, epochs):
 
 
 def given(params, key):
-    """An initialiser that starts from parameters at hand."""
+    """An initializer that returns given parameters."""
     return params
 
 
 def recovery(networks, loss, data, epochs, rates):
-    """Validation accuracy, seeds by epochs done, at the rate that is best on average after `EARLY` epochs."""
+    """Validation accuracy (seeds, epochs done) at the learning rate with the best mean after `EARLY` epochs."""
     start = [
         jaxmlp.accuracy(jaxmlp.apply(params, data.validation.inputs), data.validation.targets) for params in networks
     ]
@@ -117,7 +118,7 @@ def mistakes(networks, batch):
     wrong = jnp.argmax(logits, axis=-1) != batch.targets[None]
 
     def signal(loss):
-        # The loss is a mean over the rows: without it each row's gradient is its own.
+        # The loss is a mean over rows: multiplied by their number, each row has its own gradient.
         each = len(batch.targets) * jnp.stack([jax.grad(loss)(one, batch.targets) for one in logits])
         return np.asarray(jnp.mean(jnp.linalg.norm(each, axis=-1), axis=1, where=wrong), float)
 
@@ -134,7 +135,7 @@ def descend(loss_fn, rate, params, batch, steps):
 
 
 def sum_against_mean(seed, rate=0.03, steps=100):
-    """The largest difference of the weights that the two losses lead to."""
+    """The largest difference between the weights that the two losses lead to."""
     batch = jaxmlp.load("diabetes").train
     start = jaxmlp.init(jax.random.key(seed), (10, 1))
 
@@ -145,42 +146,42 @@ def sum_against_mean(seed, rate=0.03, steps=100):
     return np.abs(weights(jaxmlp.mse, rate) - weights(jaxmlp.sse, rate / len(batch.inputs))).max()
 
 
-def centres_from_means(seed, rate=0.5, steps=300):
-    """The largest distance of a centre from the mean of its points."""
+def centers_from_means(seed, rate=0.5, steps=300):
+    """The largest distance between a center and the mean of its points."""
     batch = jaxmlp.load("iris").train
-    start = jax.random.choice(jax.random.key(seed), batch.inputs, (CENTRES,), replace=False)
-    points, centres = np.asarray(batch.inputs), np.asarray(descend(distance_sum, rate, start, batch, steps))
-    nearest = np.linalg.norm(points[:, None] - centres[None], axis=-1).argmin(axis=1)
-    return max(np.linalg.norm(points[nearest == k].mean(axis=0) - centres[k]) for k in set(nearest))
+    start = jax.random.choice(jax.random.key(seed), batch.inputs, (CENTERS,), replace=False)
+    points, centers = np.asarray(batch.inputs), np.asarray(descend(distance_sum, rate, start, batch, steps))
+    nearest = np.linalg.norm(points[:, None] - centers[None], axis=-1).argmin(axis=1)
+    return max(np.linalg.norm(points[nearest == k].mean(axis=0) - centers[k]) for k in set(nearest))
 
 
-def distance_sum(centres, batch, key):
-    return jaxmlp.inertia(batch.inputs, centres) / len(batch.inputs)
+def distance_sum(centers, batch, key):
+    return jaxmlp.inertia(batch.inputs, centers) / len(batch.inputs)
 
 
 def figure(curves, doubt):
     p = np.linspace(1e-3, 1, 400)
-    # All that p leaves is given to one wrong class; the signal is the gradient by the true class's logit.
+    # One wrong class has the probability 1 - p; the signal is the gradient by the logit of the true class.
     shapes = {"cross-entropy": (-np.log(p), 1 - p), "squared error": (2 * (1 - p) ** 2, 4 * p * (1 - p) ** 2)}
     with plt.rc_context(LOOK):
         drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4), width_ratios=(1, 1, 1.35))
         for place, (name, (loss, signal)) in enumerate(shapes.items()):
-            style = {"color": COLOURS[place], "linestyle": STYLES[place], "linewidth": 2}
+            style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 2}
             left.plot(p, loss, label=name, **style)
             middle.plot(p, signal, label=name, **style)
             for start, marker in zip(STARTS, "os", strict=True):
                 curve = curves[start, name]
                 style |= {"marker": marker, "markersize": 6, "alpha": 1 if start == STARTS[0] else 0.45}
                 right.plot(range(curve.shape[1]), curve.mean(axis=0), label=f"{name}, {start}", **style)
-        left.set(xlabel="probability of the true class", ylabel="loss of one example [nats; squares]", ylim=(0, 6))
-        left.set_title("The loss of one example", loc="left", fontsize=12)
+        left.set(xlabel="probability of the true class", ylabel="loss of one example (nats; squares)", ylim=(0, 6))
+        left.set_title("The loss of one example", **TITLE)
         left.legend()
         middle.annotate(
             f"sure and wrong:\nthe median is {doubt:.4f}", (doubt, 0), (0.16, 0.06), arrowprops={"arrowstyle": "->"}
         )
-        middle.set(xlabel="probability of the true class", ylabel="|gradient by the true class's logit|")
-        middle.set_title("Its error signal", loc="left", fontsize=12)
+        middle.set(xlabel="probability of the true class", ylabel="|gradient by the logit of the true class|")
+        middle.set_title("Its error signal", **TITLE)
         right.set(xlabel="epochs with the right labels", ylabel="validation accuracy", ylim=(0, 1))
-        right.set_title("Recovery from wrong labels, mean over seeds", loc="left", fontsize=12)
+        right.set_title("Recovery from wrong labels, mean over seeds", **TITLE)
         right.legend(loc="lower right")
     return drawing

@@ -1,14 +1,15 @@
-"""Does L1 set useless weights to exactly zero, and L2 only shrink them?
+"""Does L1 set useless weights to exactly zero, and does L2 only shrink them?
 
-The course: L1 (the lasso) adds the weights' absolute sum to the loss and sets some of them to exactly zero, which suits
-many useless features; L2 (ridge) shrinks all without zeroing any, and shares among collinear features: L1 picks one.
+The course: L1 (lasso) adds the sum of the absolute weights to the loss and sets some weights to exactly zero, which
+suits many useless features; L2 (ridge) shrinks weights without zeroing any and shares weight among collinear features.
+Of such features L1 picks one.
 
-A seed is a linear regression of 120 rows and 20 features with noise of deviation 1: 4 useful (weights 1 and -1), 12
-useless, and two pairs of twins, correlated 0.95. Of the first pair only one counts (1.5 and 0), of the second both do
-(0.75 each). The loss is half the mean squared error plus strength times the penalty; both end where scikit-learn does.
+Each seed is a linear regression of 120 rows and 20 features with noise of standard deviation 1: 4 useful features
+(weights 1 and -1), 12 useless ones, and two pairs of twins, correlated 0.95. Of the first pair only one counts (weights
+1.5 and 0), of the second both do (0.75 each). The loss is half the mean squared error plus strength times the penalty.
 
-L1 works by the proximal step: after each step of gradient descent a weight moves towards zero by rate times strength,
-and stops there. The gradient of the absolute value by itself steps over zero for ever.
+L1 uses the proximal step: after each step of gradient descent a weight moves toward zero by rate times strength and
+stops there. The gradient of the absolute value alone steps over zero forever.
 """
 
 import jax
@@ -21,16 +22,14 @@ from sklearn.linear_model import Lasso, Ridge
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK
+from experiments.figures import COLORS, LOOK, TITLE
 
 ROWS = 120
 LIKENESS = 0.95
 TRUTH = np.array([1, -1, 1, -1] + [0] * 12 + [1.5, 0] + [0.75, 0.75], np.float32)
 USEFUL, USELESS, ONE_COUNTS, BOTH_COUNT = slice(0, 4), slice(4, 16), slice(16, 18), slice(18, 20)
 STRENGTHS = np.logspace(-2.5, 0.5, 19, dtype=np.float32)
-CHOSEN = int(
-    np.argmin(np.abs(STRENGTHS - 0.2))
-)  # near sqrt(2 log(features) / rows), noise being 1: the theory's choice
+CHOSEN = int(np.argmin(np.abs(STRENGTHS - 0.2)))  # theory's choice: near sqrt(2 log(features) / rows), as noise is 1
 LEARNING_RATE = 0.2  # below 2 / curvature even at the largest strength
 L1, L2, GRADIENT = "L1", "L2", "L1 by its gradient"
 
@@ -57,27 +56,31 @@ def judged_zeros(chosen):
         verdicts.mean("L1 sets most useless weights to exactly zero (share)", useless, at_least=0.8),
         verdicts.mean("L1 sets no useful weight to zero (share)", useful, at_most=0.05),
         verdicts.mean("L2 sets no weight to exactly zero (share)", zero[L2].mean(axis=1), at_most=0.0),
-        verdicts.mean("nor does L1 by its gradient (share)", zero[GRADIENT].mean(axis=1), at_most=0.0),
+        verdicts.mean(
+            "L1 by its gradient alone sets no weight to exactly zero (share)", zero[GRADIENT].mean(axis=1), at_most=0.0
+        ),
     ]
 
 
 def judged_shrinking(paths):
-    """Every step of the path has a smaller norm than the one before."""
+    """Every larger strength gives a smaller norm."""
     norms = np.linalg.norm(paths[L2], axis=2)
-    return verdicts.share("the stronger L2, the shorter the weights", (np.diff(norms) < 0).all(axis=1), at_least=0.85)
+    return verdicts.share(
+        "the stronger L2, the smaller the norm of the weights", (np.diff(norms) < 0).all(axis=1), at_least=0.85
+    )
 
 
 def judged_twins(chosen):
-    lesser = "the lesser weight over the greater"
+    lesser = "smaller weight over larger"
     return [
-        verdicts.mean(f"twins share under L2 ({lesser})", evenness(chosen[L2], ONE_COUNTS), at_least=0.4),
-        verdicts.mean(f"where one counts, L1 picks one ({lesser})", evenness(chosen[L1], ONE_COUNTS), at_most=0.2),
-        verdicts.mean(f"where both count, L1 picks one ({lesser})", evenness(chosen[L1], BOTH_COUNT), at_most=0.2),
+        verdicts.mean(f"twins share their weight under L2 ({lesser})", evenness(chosen[L2], ONE_COUNTS), at_least=0.4),
+        verdicts.mean(f"if one twin counts, L1 picks one ({lesser})", evenness(chosen[L1], ONE_COUNTS), at_most=0.2),
+        verdicts.mean(f"if both twins count, L1 picks one ({lesser})", evenness(chosen[L1], BOTH_COUNT), at_most=0.2),
     ]
 
 
 def evenness(weights, twins):
-    """0 where one twin has all the weight, 1 where they share it evenly."""
+    """0 if one twin has all the weight, 1 if they share it evenly."""
     sizes = np.abs(weights[:, twins])
     return sizes.min(axis=1) / np.maximum(sizes.max(axis=1), 1e-9)
 
@@ -93,7 +96,7 @@ def judged_optima(data, chosen):
     ]
     return [
         verdicts.equal(
-            f"{name} ends where scikit-learn's {type(model).__name__} does (weights)",
+            f"{name} ends at the weights of scikit-learn's {type(model).__name__}",
             [np.max(np.abs(model.fit(x, y).coef_ - w)) for (x, y), w in zip(rows, chosen[name], strict=True)],
             within=2e-3,
         )
@@ -102,7 +105,7 @@ def judged_optima(data, chosen):
 
 
 def regression(seed):
-    """The data of a seed, columns of mean 0."""
+    """The data of one seed, with columns of mean 0."""
     keys = jax.random.split(jax.random.key(seed), 3)
     inputs = jax.random.normal(keys[0], (ROWS, len(TRUTH)))
     for first in (ONE_COUNTS.start, BOTH_COUNT.start):
@@ -138,12 +141,12 @@ def train(name, data, steps):
 
 
 def shrink(amount, params):
-    """The proximal step of L1 (soft thresholding): weights move towards zero, and stop there; biases stay."""
+    """The proximal step of L1 (soft thresholding): weights move toward zero and stop there; biases stay."""
     return [{**layer, "w": jnp.sign(layer["w"]) * jnp.maximum(jnp.abs(layer["w"]) - amount, 0.0)} for layer in params]
 
 
 def draw(paths):
-    """The mean weights of each group against the strength, and the share of exact zeros among the useless ones."""
+    """The weights of one seed by strength, and the share of useless weights that are exactly zero."""
     kinds = {
         "useful": (USEFUL, 0, "-"),
         "twins, one counts": (ONE_COUNTS, 1, "--"),
@@ -153,22 +156,22 @@ def draw(paths):
     with plt.rc_context(LOOK):
         figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.9), width_ratios=(3, 3, 2.6))
         for axes, name in zip(panels, (L1, L2), strict=False):
-            for kind, (columns, colour, style) in kinds.items():
+            for kind, (columns, color, style) in kinds.items():
                 lines = axes.plot(
-                    STRENGTHS, paths[name][0][:, columns], color=COLOURS[colour], linestyle=style, linewidth=1.8
+                    STRENGTHS, paths[name][0][:, columns], color=COLORS[color], linestyle=style, linewidth=1.8
                 )
                 lines[0].set_label(kind)
-            axes.axvline(STRENGTHS[CHOSEN], color="grey", linewidth=0.8)
+            axes.axvline(STRENGTHS[CHOSEN], color="gray", linewidth=0.8)
             axes.set(xscale="log", xlabel=f"strength of {name}", ylim=(-1.3, 1.8))
-            axes.set_title(f"Weights under {name}, one seed", loc="left", fontsize=12)
+            axes.set_title(f"Weights under {name}, one seed", **TITLE)
         panels[0].set_ylabel("weight")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds))
         for place, name in enumerate(paths):
             share = (paths[name][:, :, USELESS] == 0).mean(axis=(0, 2))
             panels[2].plot(
-                STRENGTHS, share, color=COLOURS[place], linestyle=("-", "--", ":")[place], linewidth=2, label=name
+                STRENGTHS, share, color=COLORS[place], linestyle=("-", "--", ":")[place], linewidth=2, label=name
             )
         panels[2].set(xscale="log", xlabel="strength", ylabel="share exactly zero", ylim=(-0.03, 1.03))
-        panels[2].set_title("Useless weights at zero", loc="left", fontsize=12)
+        panels[2].set_title("Useless weights at zero", **TITLE)
         panels[2].legend(loc=(0.42, 0.3), handlelength=1.5)
     return figure

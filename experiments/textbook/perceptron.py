@@ -1,9 +1,9 @@
-"""What can one line do: which gates, and which data, does a perceptron learn?
+"""Which gates and which data can a perceptron learn with its one line?
 
-One layer and a step (Rosenblatt 1958), trained by the perceptron criterion, an example at a time: the gates AND, OR and
-XOR; a diagnosis (breast cancer, 30 features); and moons in the plane, against a network with a hidden layer. Every seed
-has its own initial weights and order of the examples, and for the data its own split too. The course: the perceptron
-learns what one straight line can divide, and nothing else (Minsky & Papert 1969).
+One layer and a step function (Rosenblatt 1958), trained by the perceptron criterion one example at a time, learns the
+gates AND, OR and XOR; a diagnosis (breast cancer, 30 features); and two moons in the plane, where it is compared with a
+network with a hidden layer. Each seed has its own initial weights and order of the examples, and for the data its own
+split too. The course: the perceptron learns what one straight line can divide, and nothing else (Minsky & Papert 1969).
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK
+from experiments.figures import COLORS, LOOK, TITLE
 
 GATES = ("and", "or", "xor")
 HIDDEN = 16
@@ -35,7 +35,7 @@ def run(seeds=30, gate_epochs=100, data_epochs=30):
 
 
 def learn_gates(seeds, epochs):
-    """The perceptrons of all seeds, and whether each had all four examples right at any epoch, by gate."""
+    """By gate: the perceptrons of all seeds, and whether each had all four examples right after any epoch."""
     runs = {gate: train(perceptron(2), [jaxmlp.load(gate)] * seeds, epochs, 1)[0] for gate in GATES}
     solved = {gate: np.any(result.history["validation_accuracy"] == 1, axis=1) for gate, result in runs.items()}
     return {gate: result.params[0] for gate, result in runs.items()}, solved
@@ -52,7 +52,7 @@ def learn_data(seeds, epochs):
 
 
 def perceptron(inputs):
-    # The bias starts at a half and moves by whole steps, so that no line ends exactly on an example of a gate.
+    # The bias starts at 0.5 and moves by whole steps, so that no line passes exactly through an example of a gate.
     settings = {"weight_init": START, "bias": 0.5, "loss": jaxmlp.perceptron}
     return jaxmlp.classifier((inputs, 1), optimizer=jaxmlp.gd(1.0), **settings)
 
@@ -62,7 +62,7 @@ def network(inputs):
 
 
 def train(learner, datasets, epochs, batch_size):
-    """A run for each data set, keeping its best epoch on validation data: (results, test accuracies)."""
+    """One run per data set, which keeps its best epoch on validation data: (results, test accuracies)."""
     data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *datasets)
     return train_all(learner, jax.vmap(jax.random.key)(jnp.arange(len(datasets))), data, epochs, batch_size)
 
@@ -86,9 +86,11 @@ def judge_gates(solved):
 
 
 def judge_data(diagnosis, moons, moons_network):
-    better = "on moons a hidden layer beats one line by 5 points"
+    better = "on moons a hidden layer beats one line by at least 5 points"
     return [
-        verdicts.mean("one line diagnoses 95 % of new patients", 100 * diagnosis, at_least=95, unit=" %"),
+        verdicts.mean(
+            "one line diagnoses at least 95 % of new patients correctly", 100 * diagnosis, at_least=95, unit=" %"
+        ),
         verdicts.greater(better, 100 * moons_network, 100 * moons, by=5, unit=" points"),
     ]
 
@@ -100,11 +102,11 @@ def draw(layers, solved, scores):
             draw_gate(axis, gate, layers[gate], solved[gate])
         for place, values in enumerate(scores.values()):
             shift = np.linspace(-0.18, 0.18, len(values))
-            axes[3].plot(place + shift, 100 * values, ".", color=COLOURS[place], markersize=6, alpha=0.7)
+            axes[3].plot(place + shift, 100 * values, ".", color=COLORS[place], markersize=6, alpha=0.7)
             axes[3].plot([place - 0.3, place + 0.3], [100 * values.mean()] * 2, color="black", linewidth=2)
         axes[3].set_xticks(range(len(scores)), list(scores), fontsize=11)
         axes[3].set(ylabel="test accuracy (%)", xlim=(-0.5, len(scores) - 0.5))
-        axes[3].set_title("new data: a dot a seed, and means", fontsize=12)
+        axes[3].set_title("New data: a dot for each seed, and means", **TITLE)
     return figure
 
 
@@ -115,7 +117,7 @@ def draw_gate(axis, gate, layer, solved):
     for w, b in zip(np.asarray(layer["w"])[..., 0], np.asarray(layer["b"])[:, 0], strict=True):
         axis.plot(x, -(b + w[0] * x) / w[1], color="0.45", linewidth=0.9, alpha=0.6, zorder=1)
     for point, label in zip(np.asarray(data.inputs), np.asarray(data.targets), strict=True):
-        axis.scatter(*point, s=190, marker="os"[label], color=COLOURS[label], edgecolor="white", zorder=2)
+        axis.scatter(*point, s=190, marker="os"[label], color=COLORS[label], edgecolor="white", zorder=2)
         axis.text(*point, f"{label}", color="white", weight="bold", ha="center", va="center_baseline", zorder=3)
     axis.set(xlim=x, ylim=x, xticks=(0, 1), yticks=(0, 1), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    axis.set_title(f"{gate.upper()}: {int(solved.sum())} of {solved.size} seeds", fontsize=12)
+    axis.set_title(f"{gate.upper()}: {int(solved.sum())} of {solved.size} seeds", **TITLE)

@@ -1,11 +1,14 @@
 """Which optimizer leaves a local minimum, and which gets down a long valley?
 
-The course races five methods over a surface with a global well on the left and a local one on the right: gradient
-descent sticks in the local one, momentum and Adam run through it. Here they start at random points on the local well's
-own side, in rows from its middle to the rim, at 13 learning rates. A descent escapes if it ends in the global well.
+The course races five methods over a surface with a global well on the left and a local well on the right: gradient
+descent gets stuck in the local well, momentum and Adam run through it. Here they start at random points on the side of
+the local well, in rows from its center to the rim, with 13 learning rates. A run escapes if it ends in the global well.
+The map shows all five at one learning rate; a rate means something else to each method, so that verdicts compare each
+method at its best rate, and the right panel shows all rates.
 
-Then the whole genealogy in a straight valley, a hundred times steeper across than along. SGD is gradient descent by
-noisy gradients; the others see exact ones. "At its best rate" is the rate that did best from other starts.
+Then all nine methods of the genealogy descend a straight valley that is a hundred times steeper across than along. SGD
+is gradient descent with noisy gradients; the other methods get exact gradients. The best rate of a method is the one
+that did best from other starts.
 """
 
 import functools
@@ -22,9 +25,9 @@ from experiments.surfaces import GLOBAL_WELL, WIDTH, descend, two_wells, valley
 RATES = np.logspace(-2, 1, 13, dtype=np.float32)
 VALLEY_RATES = np.logspace(-3, 2, 21, dtype=np.float32)
 ROWS = np.linspace(1.6, 4.0, 9)  # edges in x of the rows of starts
-HALF_WIDTH = 1.5  # of a row in y
+HALF_WIDTH = 1.5  # of a row of starts in y
 RADIUS = 3.0  # of the circle of starts in the valley
-FLOOR = 1e-12  # of a height, relative to the start's: beyond is rounding
+FLOOR = 1e-12  # smallest height relative to the start; below it there is only rounding
 
 RACERS = {
     "gradient descent": jaxmlp.gd,
@@ -35,7 +38,7 @@ RACERS = {
 }
 WITH_MOMENTUM = {"momentum": jaxmlp.momentum, "Nesterov": jaxmlp.nesterov, "Adam": jaxmlp.adam, "Nadam": jaxmlp.nadam}
 ADAPTIVE = {"AdaGrad": jaxmlp.adagrad, "RMSProp": jaxmlp.rmsprop, "AdaDelta": jaxmlp.adadelta}
-SHOWN = {"gradient descent": 0.1, "momentum": 0.1, "AdaGrad": 0.5, "RMSProp": 0.1, "Adam": 0.5}  # rates in the pictures
+SHOWN_RATE = 0.3  # of all paths on the map
 SHOWN_START, VALLEY_START = (3.6, 1.6), (1.8, 2.4)
 
 
@@ -53,18 +56,29 @@ def run(seeds=30, steps=300, valley_steps=150, film_frames=100):
         "decades fallen at the best rate": {name: reached.mean() for name, reached in falls.items()},
         "best rate in the valley": rates,
     }
-    paths = {name: path(make(SHOWN[name]), two_wells, SHOWN_START, steps) for name, make in RACERS.items()}
+    numbers |= {
+        "escaped by rate, 95 % interval": {name: intervals_by_rate(every) for name, every in escaped.items()},
+        "decades fallen at the best rate, 95 % interval": {
+            name: verdicts.mean_interval(reached)[::2] for name, reached in falls.items()
+        },
+    }
+    paths = {name: path(make(SHOWN_RATE), two_wells, SHOWN_START, steps) for name, make in RACERS.items()}
     down = {name: path(make(rates[name]), valley, VALLEY_START, valley_steps) for name, make in genealogy().items()}
     return Finding(
         verdicts=[*verdicts_of_wells(wells), *verdicts_of_valley(falls)],
         numbers=numbers,
         figures={
-            "race": race_figures.still(paths, SHOWN, RATES, numbers["escaped by rate"]),
-            "race_starts": race_figures.by_start(ROWS, RATES, numbers["escaped by start and rate"]),
+            "race": race_figures.still(paths, SHOWN_RATE, numbers, escaped["Adam"][:, 0].size),
+            "race_starts": race_figures.by_start(ROWS, RATES, escaped),
             "race_valley": race_figures.genealogy(down, rates, falls),
-            **race_figures.film("race", paths, SHOWN, film_frames),
+            **race_figures.film("race", paths, SHOWN_RATE, film_frames),
         },
     )
+
+
+def intervals_by_rate(escaped):
+    """Wilson's intervals (rates, 2) of the share of starts that escape, from bools (seeds, rates, rows)."""
+    return np.array([verdicts.share_interval(starts) for starts in np.swapaxes(escaped, 0, 1)])
 
 
 def verdicts_of_wells(wells):
@@ -79,7 +93,7 @@ def verdicts_of_wells(wells):
 
 
 def verdicts_of_valley(falls):
-    """A claim about a family is judged, seed by seed, by the member that got down least."""
+    """A claim about a family is judged, for each seed, by its member that fell least."""
     plain = falls["gradient descent"]
     claim = "down the valley {} gets lower than gradient descent"
     families = {"every method with momentum": WITH_MOMENTUM, "every method with adaptive rates alone": ADAPTIVE}
@@ -90,7 +104,7 @@ def verdicts_of_valley(falls):
 
 
 def genealogy():
-    """Nine methods in the order of their invention."""
+    """Nine methods in the order of their publication."""
     sgd = {"SGD": lambda rate: jaxmlp.chain(noisy(0.05), jaxmlp.sgd(rate))}
     order = ("gradient descent", "SGD", "momentum", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam", "Nadam")
     known = {**RACERS, **WITH_MOMENTUM, **ADAPTIVE, **sgd}
@@ -98,7 +112,7 @@ def genealogy():
 
 
 def noisy(deviation):
-    """Adds normal noise to the gradient, as batches of the data do."""
+    """Adds normal noise to the gradient, as random batches of data do."""
 
     def update(grads, key, params=None):
         key, now = jax.random.split(key)
@@ -108,9 +122,9 @@ def noisy(deviation):
 
 
 def at_best(measure, seeds):
-    """What `measure` gives for the seeds, what of it at the best rate, (seeds,), and the place of that rate.
+    """What `measure` returns for the seeds; its mean at the best rate, (seeds,); and the index of that rate.
 
-    The rate, the second axis, is chosen on as many other seeds.
+    Rates are the second axis. The best one is chosen on as many other seeds.
     """
     judged, choosing = np.split(measure(range(2 * seeds)), 2)
     place = int(np.argmax(choosing.reshape(*choosing.shape[:2], -1).mean(axis=(0, 2))))
@@ -118,7 +132,7 @@ def at_best(measure, seeds):
 
 
 def escapes(make, steps, seeds):
-    """(seeds, rates, rows) of bools: whether a descent ends in the global well."""
+    """(seeds, rates, rows) of bools: whether the run ends in the global well."""
     low = jnp.stack([jnp.asarray(ROWS[:-1]), jnp.full(len(ROWS) - 1, 0.5 - HALF_WIDTH)], axis=1)
     high = jnp.stack([jnp.asarray(ROWS[1:]), jnp.full(len(ROWS) - 1, 0.5 + HALF_WIDTH)], axis=1)
 
@@ -133,7 +147,7 @@ def escapes(make, steps, seeds):
 
 
 def fall(make, steps, seeds):
-    """(seeds, rates): by how many powers of ten the height in the valley falls; a descent that flies off falls by 0."""
+    """(seeds, rates): by how many powers of ten the height in the valley falls; 0 if the run diverges."""
 
     def decades(seed, rate):
         angle = jax.random.uniform(jax.random.key(seed), maxval=2 * jnp.pi)
@@ -145,7 +159,7 @@ def fall(make, steps, seeds):
 
 
 def over_grid(function, *axes):
-    """A function of one point at all points of a grid, compiled once."""
+    """Evaluates a function at all points of a grid, compiled once."""
     for place in reversed(range(len(axes))):
         function = jax.vmap(function, [0 if i == place else None for i in range(len(axes))])
     return jax.jit(function)(*axes)

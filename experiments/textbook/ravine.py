@@ -1,13 +1,13 @@
 """Does momentum damp the swing between the walls of a ravine?
 
-The course says so: remembering speed and direction, the method adds up what points along the ravine and cancels what
-swings from wall to wall. A seed is a ravine of its own: how much steeper it is across than along (30 to 300 times),
-which way it runs, where the descent begins, and the learning rates. Those are in units of one over the curvature
-across, so that gradient descent diverges at 2; it swings only near that edge.
+The course says so: because momentum remembers speed and direction, steps along the ravine add up and swings from wall
+to wall cancel. Each seed has its own ravine: how much steeper it is across than along (30 to 300 times), its direction,
+the start, and the learning rates. Rates are in units of 1 / (curvature across), so that gradient descent diverges at 2;
+it swings only near that edge.
 
-The swing is the way travelled across, in units of the distance from the floor at the start: 1 is straight down the
-wall. Momentum of 0.9 adds equal steps up to ten times their length, so it is compared with gradient descent twice: at
-the same learning rate, and at a tenth of it, where both are equally fast along the floor.
+The swing is the path length across the ravine over the distance from the floor at the start: 1 means straight down the
+wall. Momentum of 0.9 adds up equal steps to ten times their length, so it is compared with gradient descent twice: at
+the same learning rate, and at a tenth of it, at which both are equally fast along the floor.
 """
 
 import jax
@@ -18,15 +18,15 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 from experiments.surfaces import along_and_across, descend, valley
 
 DECAY = 0.9
-EDGE, INSIDE = (1.9, 2.0), (0.2, 1.0)  # learning rates are drawn from here
-RATES = np.linspace(0.05, 1.95, 39, dtype=np.float32)  # for the picture
+EDGE, INSIDE = (1.9, 2.0), (0.2, 1.0)  # learning rates are drawn from these intervals
+RATES = np.linspace(0.05, 1.95, 39, dtype=np.float32)  # for the figure
 SHOWN = 1.9
 LENGTH = 10.0  # distance from the goal along the floor, at the start
-NEAR = 0.1  # of that way is left: a descent has arrived
+NEAR = 0.1  # a run has arrived when this share of that distance is left
 
 PLAIN, SAME, TENTH = "gradient descent", "momentum, same rate", "momentum, a tenth of the rate"
 METHODS = {
@@ -54,7 +54,7 @@ def run(seeds=50, steps=2500):
 
 
 def judged(log_swing, arrivals):
-    near, well = "near its edge (rates of 1.9 to 2)", "well inside (rates of 0.2 to 1)"
+    near, well = "near the edge (rates of 1.9 to 2)", "well below it (rates of 0.2 to 1)"
     more = "gradient descent swings more than momentum at"
     compare = verdicts.greater
     decades = " decades"
@@ -65,7 +65,7 @@ def judged(log_swing, arrivals):
             f"{near} {more} equal speed along the floor", log_swing[PLAIN][:, 0], log_swing[TENTH][:, 0], unit=decades
         ),
         compare(
-            "at the same rate, 0.2 to 1, momentum needs a fifth of the steps down the ravine, or fewer",
+            "at the same rate (0.2 to 1) momentum needs at most a fifth of the steps down the ravine",
             np.log10(arrivals[PLAIN][:, 1]),
             np.log10(arrivals[SAME][:, 1]),
             by=np.log10(5),
@@ -75,7 +75,7 @@ def judged(log_swing, arrivals):
 
 
 def walks(make, rates, steps):
-    """(swing, steps until the goal is near, or all of them) of a descent for each seed and learning rate."""
+    """(swing, steps until arrival, or all steps without one) for each seed and learning rate."""
 
     def walk(seed, rate):
         condition, angle, start = ravine(seed)
@@ -83,13 +83,13 @@ def walks(make, rates, steps):
         along, across = along_and_across(path, angle)
         swing = jnp.sum(jnp.abs(jnp.diff(across))) / jnp.abs(across[0])
         near = jnp.abs(along) < NEAR * LENGTH
-        return swing, jnp.where(near.any(), jnp.argmax(near), steps)  # the first that is
+        return swing, jnp.where(near.any(), jnp.argmax(near), steps)  # the first near one
 
     return jax.jit(jax.vmap(jax.vmap(walk, (None, 0))))(jnp.arange(len(rates)), jnp.asarray(rates))
 
 
 def ravine(seed):
-    """(how much steeper across than along, direction in radians, start) of a seed's ravine."""
+    """The ravine of a seed: (how much steeper across than along, direction in radians, start)."""
     keys = jax.random.split(jax.random.key(seed), 3)
     condition = 10 ** jax.random.uniform(keys[0], minval=1.5, maxval=2.5)
     angle = jax.random.uniform(keys[1], maxval=jnp.pi)
@@ -101,25 +101,25 @@ def ravine(seed):
 
 
 def draw(swing, steps=60):
-    """Left the way of each method seen in the ravine's own coordinates; right how much each swings, by rate."""
+    """Left: the path of each method in the coordinates of the ravine. Right: the swing by learning rate."""
     with plt.rc_context(LOOK):
         figure = plt.figure(figsize=(11, 4.8))
         panels = figure.subplot_mosaic([["0", "swing"], ["1", "swing"], ["2", "swing"]], width_ratios=(1, 1))
         for place, (name, make) in enumerate(METHODS.items()):
             path = descend(make(SHOWN), lambda w: valley(w, angle=0.0), jnp.array([LENGTH, 1.0]), steps)
             axes = panels[str(place)]
-            axes.axhline(0, color="grey", linewidth=1)
-            axes.plot(*np.asarray(path).T, color=COLOURS[place], marker=".", markersize=5, linewidth=1)
+            axes.axhline(0, color="gray", linewidth=1)
+            axes.plot(*np.asarray(path).T, color=COLORS[place], marker=".", markersize=5, linewidth=1)
             axes.set(xlim=(LENGTH + 0.4, -3.6), ylim=(-1.6, 1.6), ylabel="across")
             rate = SHOWN / 10 if name == TENTH else SHOWN
             axes.set_title(f"{name} ({rate:.2g}): {steps} steps", loc="left", fontsize=11)
             axes.tick_params(labelbottom=place == 2)
             panels["swing"].plot(
-                RATES, swing[name], color=COLOURS[place], linestyle=STYLES[place], linewidth=2, label=name
+                RATES, swing[name], color=COLORS[place], linestyle=STYLES[place], linewidth=2, label=name
             )
-        panels["2"].set_xlabel("distance to go along the floor")
-        panels["swing"].set(yscale="log", xlabel="gradient descent's learning rate times the curvature across")
-        panels["swing"].set_ylabel("swing (way across / distance at the start)")
-        panels["swing"].set_title("How much each swings", loc="left", fontsize=12)
+        panels["2"].set_xlabel("remaining distance along the floor")
+        panels["swing"].set(yscale="log", xlabel="learning rate of gradient descent x curvature across")
+        panels["swing"].set_ylabel("swing (path length across / distance at the start)")
+        panels["swing"].set_title("Swing, mean over seeds", **TITLE)
         panels["swing"].legend(loc="upper left")
     return figure

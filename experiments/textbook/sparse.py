@@ -1,12 +1,12 @@
-"""Do adaptive rates give rare features larger steps, and are those learned sooner for it?
+"""Do adaptive rates give rare features larger steps, and are rare features learned better for it?
 
-The course says that each weight gets a rate of its own: small where it moved much, large where it moved little. AdaGrad
-was made for sparse data (Duchi, Hazan & Singer 2011): a word that occurs once in two hundred sentences should not have
-to wait for the common ones. Here 24 features are present in one row of 2 to one of 200, each as +1 or -1, and linear
-regression (no hidden layer) learns their weights, +1 or -1 too, from batches of 32 rows.
+The course says that each weight gets its own rate: small if it moved much, large if it moved little. AdaGrad was made
+for sparse data (Duchi, Hazan & Singer 2011): a word that occurs in one of two hundred sentences should not take longer
+to learn than common ones. Here 24 features are present in one of 2 to one of 200 rows, as +1 or -1, and linear
+regression (no hidden layer) learns their weights, also +1 or -1, from batches of 32 rows.
 
-A weight's own rate is the way that it travelled over the sum of its gradients' sizes. The learning rate of each method
-is the best of 9, by the mean error of all weights on other seeds.
+The own rate of a weight is its path length over the sum of its absolute gradients. The learning rate of each method is
+the best of 9 by the mean error of all weights on other seeds.
 """
 
 import jax
@@ -17,12 +17,12 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, STYLES, TITLE
 
 FREQUENCIES = np.geomspace(0.5, 0.005, 24, dtype=np.float32)
 RARE = FREQUENCIES < 0.02
 BATCH_SIZE = 32
-NOISE = 0.1  # of the targets, a normal deviation
+NOISE = 0.1  # standard deviation of the normal noise of the targets
 RATES = np.logspace(-3, 1, 9, dtype=np.float32)
 METHODS = {
     "gradient descent": jaxmlp.gd,
@@ -53,7 +53,7 @@ def run(seeds=40, steps=300):
 
 
 def judged_rates(own_rate):
-    """By the slope of log rate over log frequency: -1/2 is a rate ten times larger for a feature 100 times rarer."""
+    """Judged by the slope of log rate over log frequency: at -1/2, 100 times rarer means a rate 10 times larger."""
     logs = np.log(FREQUENCIES)
     slopes = {name: np.polyfit(logs, np.log(rates).T, 1)[0] for name, rates in own_rate.items()}
     same = "gradient descent gives every feature the same rate (slope of log rate over log frequency)"
@@ -71,7 +71,7 @@ def judged_errors(error):
 
 
 def first_step(seeds, weights=1000):
-    """Adam's first update for gradients of all sizes from 1e-4 to 1e4."""
+    """The first update of Adam for gradients of all sizes from 1e-4 to 1e4."""
 
     def deviations(seed):
         keys = jax.random.split(jax.random.key(seed), 3)
@@ -82,14 +82,12 @@ def first_step(seeds, weights=1000):
         updates, _ = adam.update(grads, adam.init(jnp.zeros(weights)))
         return jnp.max(jnp.abs(updates / rate + jnp.sign(grads)))
 
-    claim = (
-        "Adam's first step is the learning rate for every weight, against its gradient, whatever the gradient's size"
-    )
+    claim = "the first step of Adam has the size of the learning rate, against the gradient, for gradients of any size"
     return verdicts.equal(claim, jax.vmap(deviations)(jnp.arange(seeds)), within=1e-3)
 
 
 def train(make, truths, batches):
-    """Each weight's own rate, and its error in the end, for each seed and learning rate: (seeds, rates, features)."""
+    """The own rate of each weight and its final error, both (seeds, rates, features)."""
 
     def one(truth, batches, rate):
         optimizer = make(rate)
@@ -110,7 +108,7 @@ def train(make, truths, batches):
 
 
 def make_batches(seeds, steps):
-    """True weights (seeds, features), and batches (seeds, steps, rows, ...), fresh rows every time."""
+    """True weights (seeds, features), and batches (seeds, steps, rows, ...) of fresh rows."""
 
     def of_seed(seed):
         keys = jax.random.split(jax.random.key(seed), 4)
@@ -139,15 +137,15 @@ def draw(own_rate, error, rate):
             axes.set(xscale="log", yscale="log", xlabel="share of rows in which the feature is present")
             axes.invert_xaxis()
             axes.legend(loc="upper left")
-        left.set_ylabel("own rate / the commonest feature's")
-        left.set_title("Rare features get larger steps from adaptive rates", loc="left", fontsize=12)
-        right.set_ylabel("mean error of the weight at the end")
-        right.set_title("and are learned better in 300 steps", loc="left", fontsize=12)
+        left.set_ylabel("own rate / own rate of the most frequent feature")
+        left.set_title("Adaptive rates give rare features larger steps", **TITLE)
+        right.set_ylabel("mean final error of the weight")
+        right.set_title("Rare features are learned better in 300 steps", **TITLE)
     return figure
 
 
 def band(axes, values, place, label):
     """The mean over seeds with its 95 % interval."""
     low, middle, high = np.transpose([verdicts.mean_interval(column) for column in values.T])
-    axes.plot(FREQUENCIES, middle, color=COLOURS[place], linestyle=STYLES[place], linewidth=2, label=label)
-    axes.fill_between(FREQUENCIES, low, high, color=COLOURS[place], alpha=0.2, linewidth=0)
+    axes.plot(FREQUENCIES, middle, color=COLORS[place], linestyle=STYLES[place], linewidth=2, label=label)
+    axes.fill_between(FREQUENCIES, low, high, color=COLORS[place], alpha=0.2, linewidth=0)

@@ -1,10 +1,12 @@
-"""Do gradients vanish in deep networks, and is it the sigmoid's fault?
+"""Do gradients vanish in deep networks, and is the sigmoid to blame?
 
-The gradients of the cross-entropy by the weights of networks for digits (2 to 30 hidden layers of 64 units, 256 rows)
-are measured before training: with Glorot's initialiser, and for each activation with the one that is made for it: He's
-for ReLU, Glorot's for tanh, four times Glorot's for sigmoid, whose slope is at most 1/4 (Glorot & Bengio 2010; He et
-al. 2015). Then networks of ten hidden layers are trained by SGD in batches of 128 for eight epochs, each kind at the
-best of its learning rates. At last ReLU and sigmoid are timed: alone on a million numbers, and in a step of training.
+Networks for digits have 2 to 30 hidden layers of 64 units. Before training, the gradient of the cross-entropy with
+respect to the weights of each layer is measured on 256 rows. Weights are drawn by Glorot's initializer, and for each
+activation by the one made for it: He's for ReLU, Glorot's for tanh, and for sigmoid "4 Glorot": Glorot's with weights
+four times as large, because the slope of a sigmoid is at most 1/4 (Glorot & Bengio 2010; He et al. 2015).
+
+Then networks of ten hidden layers are trained by SGD in batches of 128 for eight epochs, each kind at the best of its
+learning rates. Finally, ReLU and sigmoid are timed: alone on a million numbers, and within a training step.
 """
 
 import time
@@ -18,13 +20,13 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLOURS, LOOK, STYLES
+from experiments.figures import COLORS, LOOK, MARKERS, STYLES, TITLE
 
 WIDTH = 64
 DEPTHS = (2, 10, 20, 30)
 DEEP = 10
 RATES = (0.03, 0.1, 0.3, 1.0)
-SCALE = 1e12  # of the loss, so that gradients do not underflow
+SCALE = 1e12  # multiplies the loss so that gradients do not underflow
 FOURFOLD = jax.nn.initializers.variance_scaling(16.0, "fan_avg", "truncated_normal")
 SIGMOID = "sigmoid, Glorot"
 KINDS = {
@@ -34,6 +36,7 @@ KINDS = {
     "ReLU, He": (jaxmlp.relu, "he_normal"),
     "sigmoid, 4 Glorot": (jaxmlp.sigmoid, FOURFOLD),
 }
+LABELS = {"sigmoid, 4 Glorot": "sigmoid, 4 Glorot: weights four times as large"}
 
 
 def run(seeds=20, epochs=8, depths=DEPTHS, deep=DEEP, rates=RATES):
@@ -51,34 +54,36 @@ def run(seeds=20, epochs=8, depths=DEPTHS, deep=DEEP, rates=RATES):
         },
         "microseconds, median": {f"{name}, {place}": np.median(values) for (place, name), values in times.items()},
     }
-    judged = [*judge(measured, curves, deep), *judge_times(times)]
-    return Finding(judged, numbers, {"vanishing": figure(measured, curves, sorted(depths), deep)})
+    drawing = figure(measured, curves, sorted(depths), deep)
+    return Finding(judge(measured, curves, deep), numbers, {"vanishing": drawing}, judge_times(times))
 
 
 def judge(norms, curves, deep):
     reach = {name: decades(norms[name, deep]) for name in KINDS}
     final = {case: values[:, -1] for case, values in curves.items()}
-    tenth = f"{deep} hidden layers leave the first a tenth of the last one's gradient or more"
+    tenth = f"with {deep} hidden layers the first gets at least a tenth of the gradient of the last"
     unit = " decades"
     return [
         verdicts.mean(
-            f"sigmoid: {deep} hidden layers leave the first less than a thousandth of the last one's gradient",
+            f"sigmoid: with {deep} hidden layers the first gets less than a thousandth of the gradient of the last",
             reach[SIGMOID],
             at_most=-3,
             unit=unit,
         ),
         *(verdicts.mean(f"{name}: {tenth}", reach[name], at_least=-1, unit=unit) for name in list(KINDS)[2:]),
         verdicts.greater(
-            f"of {deep} hidden layers, ReLU learns where sigmoid does not (accuracy, by 50 points)",
+            f"with {deep} hidden layers ReLU learns and sigmoid does not (validation accuracy, by at least 0.5)",
             final["ReLU, He", deep],
             final[SIGMOID, deep],
             by=0.5,
         ),
         verdicts.mean(
-            "depth is to blame: sigmoid with one hidden layer learns (accuracy)", final[SIGMOID, 1], at_least=0.8
+            "the depth is to blame: sigmoid with one hidden layer learns (validation accuracy)",
+            final[SIGMOID, 1],
+            at_least=0.8,
         ),
         verdicts.greater(
-            f"the initialiser made for it lets {deep} layers of sigmoid learn as ReLU does, within 10 points",
+            f"with 4 Glorot, {deep} layers of sigmoid learn as well as ReLU (validation accuracy, within 0.1)",
             final["sigmoid, 4 Glorot", deep],
             final["ReLU, He", deep],
             by=-0.1,
@@ -89,8 +94,18 @@ def judge(norms, curves, deep):
 def judge_times(times):
     ratios = {place: times[place, "sigmoid"] / times[place, "ReLU"] for place in ("alone", "step")}
     return [
-        verdicts.mean("ReLU is cheap: alone, sigmoid takes at least 1.5 times as long", ratios["alone"], at_least=1.5),
-        verdicts.mean("in a training step, sigmoid takes at least 1.05 times as long", ratios["step"], at_least=1.05),
+        verdicts.mean(
+            "ReLU is cheap: sigmoid alone takes at least 1.5 times as long as ReLU alone",
+            ratios["alone"],
+            at_least=1.5,
+            samples="rounds",
+        ),
+        verdicts.mean(
+            "a training step with sigmoid takes at least 1.05 times as long as one with ReLU",
+            ratios["step"],
+            at_least=1.05,
+            samples="rounds",
+        ),
     ]
 
 
@@ -99,7 +114,7 @@ def sizes(depth):
 
 
 def gradients(name, depth, batch, seeds):
-    """The gradient norms of all layers but the last, (seeds, depth)."""
+    """The gradient norms of the hidden layers, (seeds, depth)."""
     activation, weight_init = KINDS[name]
     batch = jax.tree.map(lambda array: array[:256], batch)
     networks = (jaxmlp.init(jax.random.key(seed), sizes(depth), weight_init) for seed in range(seeds))
@@ -115,12 +130,12 @@ def norms(activation, params, batch):
 
 
 def decades(norms):
-    """The first hidden layer's gradient over the last one's, in powers of ten."""
+    """The gradient norm of the first hidden layer over that of the last, in powers of ten."""
     return np.log10(norms[:, 0] / norms[:, -1])
 
 
 def learning(name, depth, data, seeds, epochs, rates):
-    """Validation accuracy, seeds by epochs, at the rate that is best at the end on average."""
+    """Validation accuracy (seeds, epochs) at the learning rate with the best mean after the last epoch."""
     curves = np.array([[train(name, depth, data, seed, epochs, rate) for seed in range(seeds)] for rate in rates])
     return curves[curves[:, :, -1].mean(axis=1).argmax()]
 
@@ -150,26 +165,26 @@ def accuracy(activation, params, batch):
 
 
 def timings(batch, rounds, tries=5):
-    """Microseconds of each call, (rounds,): in turns, the least of some tries, for other programs disturb."""
+    """Microseconds of each call, (rounds,), in turns; each the shortest of some tries, as other programs interfere."""
     numbers = jax.random.normal(jax.random.key(0), (1000, 1000))
     batch = jax.tree.map(lambda array: array[:64], batch)
     calls = {}
     for name, activation in {"ReLU": jaxmlp.relu, "sigmoid": jaxmlp.sigmoid}.items():
         calls["alone", name] = repeated(activation, numbers)
         calls["step", name] = stepper(activation, batch)
-    [call() for call in calls.values()]  # compiles
+    [call() for call in calls.values()]  # the first call compiles
     turns = [[{case: microseconds(call) for case, call in calls.items()} for _ in range(tries)] for _ in range(rounds)]
     return {case: np.array([min(turn[case] for turn in turn_of) for turn_of in turns]) for case in calls}
 
 
 def repeated(function, numbers):
-    """A call that does fifty; their sum is fused with it, so that the time is not that of writing to memory."""
+    """Fifty evaluations. A sum is fused with each, so that writing to memory is not part of the time."""
     total = jax.jit(lambda numbers: jnp.sum(function(numbers)))
     return lambda: [total(numbers).block_until_ready() for _ in range(50)]
 
 
 def stepper(activation, batch):
-    """A call that does fifty steps."""
+    """Fifty training steps."""
     optimizer = jaxmlp.sgd(0.1)
     learner = jaxmlp.classifier((64, 128, 10), optimizer=optimizer, activation=activation)
     train_step = jaxmlp.make_train_step(learner.loss, optimizer)
@@ -192,23 +207,45 @@ def microseconds(call):
 
 def figure(norms, curves, depths, deep):
     with plt.rc_context(LOOK):
-        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.6))
+        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5.2))
         for place, name in enumerate(KINDS):
-            style = {"color": COLOURS[place], "linestyle": STYLES[place], "linewidth": 2}
-            style |= {"marker": "osD^v"[place], "markersize": 5}
-            layers = np.exp(np.log(norms[name, depths[-1]]).mean(axis=0))
-            left.plot(range(1, len(layers) + 1), layers, label=name, **style)
-            middle.plot(depths, [10 ** decades(norms[name, depth]).mean() for depth in depths], **style)
-            curve = 100 * curves[name, deep].mean(axis=0)
-            right.plot(range(1, len(curve) + 1), curve, **style)
-        shallow = 100 * curves[SIGMOID, 1].mean(axis=0)
-        right.plot(range(1, len(shallow) + 1), shallow, color="grey", linewidth=1.2, label="sigmoid, 1 hidden layer")
+            style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 2}
+            style |= {"marker": MARKERS[place], "markersize": 5}
+            deepest = norms[name, depths[-1]]
+            band(
+                left,
+                range(1, deepest.shape[1] + 1),
+                np.log10(deepest),
+                power=True,
+                label=LABELS.get(name, name),
+                **style,
+            )
+            ratios = np.transpose([decades(norms[name, depth]) for depth in depths])
+            band(middle, depths, ratios, power=True, **style)
+            curve = 100 * curves[name, deep]
+            band(right, range(1, curve.shape[1] + 1), curve, **style)
+        shallow = 100 * curves[SIGMOID, 1]
+        style = {"color": COLORS[6], "linestyle": (0, (5, 1)), "linewidth": 1.4}
+        band(
+            right, range(1, shallow.shape[1] + 1), shallow, label="right only: sigmoid, Glorot, 1 hidden layer", **style
+        )
         left.set(xlabel=f"hidden layer (of {depths[-1]})", ylabel="norm of its gradient", yscale="log")
-        left.set_title("Before training, layer by layer", loc="left", fontsize=12)
-        middle.set(xlabel="hidden layers", ylabel="first layer's gradient over the last's", yscale="log")
-        middle.set_title("What reaches the first layer", loc="left", fontsize=12)
-        right.set(xlabel="epoch", ylabel="validation accuracy [%]", ylim=(0, 100))
-        right.set_title(f"Training {deep} hidden layers", loc="left", fontsize=12)
-        right.legend(loc="center right", bbox_to_anchor=(1, 0.4))
-        drawing.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(KINDS))
+        left.set_title("Before training, layer by layer", **TITLE)
+        middle.set(xlabel="number of hidden layers", ylabel="gradient norm, first over last layer", yscale="log")
+        middle.set_title("What reaches the first layer", **TITLE)
+        right.set(xlabel="epoch", ylabel="validation accuracy (%)", ylim=(0, 100))
+        right.set_title(f"Training {deep} hidden layers", **TITLE)
+        handles, labels = map(list, left.get_legend_handles_labels())
+        only, label = right.get_legend_handles_labels()
+        drawing.legend(handles + only, labels + label, loc="outside lower center", ncols=3)
+        drawing.suptitle(f"Means of {len(shallow)} seeds, bands from 10 % to 90 %", fontsize=12)
     return drawing
+
+
+def band(axis, x, values, power=False, **style):
+    """The mean of values (seeds, x) and a band from 10 % to 90 % of the seeds; of powers of ten, if they are."""
+    low, high = np.quantile(values, (0.1, 0.9), axis=0)
+    middle = values.mean(axis=0)
+    low, middle, high = (10**edge for edge in (low, middle, high)) if power else (low, middle, high)
+    axis.plot(x, middle, **style)
+    axis.fill_between(x, low, high, color=style["color"], alpha=0.2, linewidth=0)

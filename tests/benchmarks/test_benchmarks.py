@@ -1,4 +1,4 @@
-"""The benchmarks: their arithmetic, the proof of equal work, and what becomes of a peer that is missing or wrong."""
+"""The benchmarks: their arithmetic, the proof of equal work, and the handling of missing or wrong peers."""
 
 import contextlib
 import re
@@ -30,16 +30,16 @@ MACHINE = {
 
 
 def test_the_arithmetic_of_a_step():
-    # Forward 3*5 + 5*4 = 35 and weight gradients as many; error signals only of the second layer: 20; each twice 8 rows.
+    # Forward 3*5 + 5*4 = 35, weight gradients 35, error signals of the second layer only 20; each times 2 and 8 rows.
     assert TINY.operations == 2 * 8 * (35 + 35 + 20)
-    # 44 parameters, seven times; a batch of 8 rows of 3 and a label.
+    # 44 parameters, seven times; a batch of 8 rows of 3 inputs and a label.
     assert TINY.least_bytes == 4 * (7 * (15 + 5 + 20 + 4) + 8 * 4)
     assert TINY.steps == 4
     assert limit(TINY, MACHINE) == pytest.approx(TINY.least_bytes / 10e9)
     assert limit(NETWORKS[3], MACHINE) == pytest.approx(NETWORKS[3].operations / 150e9)
 
 
-def test_everybody_gets_the_same_numbers():
+def test_all_peers_get_the_same_numbers():
     (inputs, labels), (more, _) = made_data(TINY)
     assert inputs.shape == (32, 3) and more.shape == (16, 3) and set(labels) <= set(range(4))
     assert np.array_equal(inputs, made_data(TINY)[0][0])
@@ -86,7 +86,7 @@ def test_a_peer_whose_losses_differ_is_lost():
     assert said[0] == "without haiku: its losses on 3-5-4 differ from jaxmlp's by 3.0e-03 of the first"
 
 
-@pytest.mark.parametrize("part", ["step", "run", "seeds"])
+@pytest.mark.parametrize("part", ["step", "run", pytest.param("seeds", marks=pytest.mark.slow)])
 def test_a_comparison_has_times_ratios_and_the_machines_limit(processes, part):
     (row,) = getattr(measures, part)(processes, EFFORT)
     assert {"jaxmlp", "optax, scan"} <= set(row["us_a_step"])
@@ -99,7 +99,8 @@ def test_a_comparison_has_times_ratios_and_the_machines_limit(processes, part):
     assert row["best"]["fastest peer"] in row["ratio"]
 
 
-def test_on_a_gpu_precisions_are_asked_for_by_name(processes):
+@pytest.mark.slow
+def test_on_a_gpu_precisions_are_requested_by_name(processes):
     rows = gpu(processes, EFFORT, seeds=(1, 3), networks=(TINY,), epochs=1)
     assert [(row["precision"], row["seeds"]) for row in rows if row["peer"] == "jaxmlp"] == [
         (precision, count) for precision in ("float32", "tf32", "bfloat16") for count in (1, 3)
@@ -107,10 +108,10 @@ def test_on_a_gpu_precisions_are_asked_for_by_name(processes):
     assert all(row["nets_a_second"]["median"] > 0 for row in rows)
 
 
-def test_a_peer_that_cannot_or_differs_leaves_with_a_line():
+def test_a_peer_that_is_unavailable_or_differs_leaves_with_a_message():
     said = []
     with Processes(["jaxmlp", "optax", "torch, CUDA graph"], said.append) as processes:
-        # Whatever the reason on this machine: not installed, or no GPU.
+        # Either reason is fine on this machine: not installed, or no GPU.
         processes.ask("torch, CUDA graph", prepare=[TINY, "step", [1]])
         if processes.running.get("torch, CUDA graph") is None:
             assert "torch, CUDA graph" in processes.lost
@@ -123,17 +124,15 @@ def test_a_peer_ends_with_the_processes_that_it_started():
     with Processes(["scikit-learn"]) as processes:
         assert processes.prepare([TINY, "seeds", [2, 1]], ["scikit-learn"])
         process = processes.running["scikit-learn"].process
-    # Had the peer's own pool lived on, its pipes would still be open, and the end would never have come.
+    # If the peer's own pool were still alive, its pipes would be open and closing would never return.
     assert process.returncode == -signal.SIGKILL
 
 
-linux = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="reads processes' states where Linux keeps them"
-)
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads the states of processes from /proc")
 
 
 def states(group):
-    """The states of the processes of a group, a letter each; zombies, of which only the name is left, aside."""
+    """The states of the processes of a group, one letter each, without zombies."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -143,7 +142,7 @@ def states(group):
 
 
 def states_in_time(group, wanted):
-    """Signals are heeded some time after they were sent."""
+    """Waits for the states, because signals take effect some time after they were sent."""
     for _ in range(1000):
         if states(group) == wanted:
             break
@@ -152,13 +151,13 @@ def states_in_time(group, wanted):
 
 
 @linux
-def test_a_peer_is_frozen_while_it_waits(processes):
+def test_a_peer_is_suspended_while_it_waits(processes):
     processes.ask("equinox", memory=[])
     assert states_in_time(processes.running["equinox"].process.pid, "T") == "T"
 
 
 @linux
-def test_frozen_peers_and_their_children_end_with_a_killed_command():
+def test_suspended_peers_and_their_children_end_when_the_command_is_killed():
     code = f"""
 import time
 from benchmarks.processes import Processes
@@ -171,11 +170,11 @@ time.sleep(600)"""
         group = int(running.stdout.readline())
         before = states(group)
         running.kill()
-    assert len(before) >= 3  # the peer and its two processes, at least
+    assert len(before) >= 3  # at least the peer and its two processes
     assert states_in_time(group, "") == ""
 
 
-def test_turns_begin_with_another_one_each_round():
+def test_each_round_starts_with_another_peer():
     turns = []
 
     class Listening(Processes):
@@ -189,7 +188,7 @@ def test_turns_begin_with_another_one_each_round():
     assert seconds["a"] == [1.0, 6.0, 8.0, 10.0]
 
 
-def test_a_long_measure_ends_early_but_not_before_three_rounds(monkeypatch):
+def test_a_long_measurement_ends_early_but_not_before_three_rounds(monkeypatch):
     monkeypatch.setattr("benchmarks.processes.MOST_S", 0.0)
     processes = Processes([])
     monkeypatch.setattr(processes, "ask", lambda name, **order: {"seconds": 1.0})
@@ -211,11 +210,11 @@ def test_tables_and_figures_of_results():
     text = markdown({**results, "lost": {"torch": "not installed"}})
     assert "| step | 3-5-4 | fastest peer | optax | 0.50 [0.50, 0.50] | 0.4 | **no** |" in text
     assert "| step | 3-5-4 | 11 | 22 | 5.5 (50%) |" in text
-    assert "Megabytes" not in text
+    assert "Peak memory" not in text
     checks = [{"network": "3-5-4", "difference": {"optax": 2e-7}, "first_s": {"jaxmlp": 1.25, "optax": 0.5}}]
     text = markdown({**results, "lost": {"torch": "not installed"}, "checks": checks})
-    assert "| largest difference of a loss, of the first, 3-5-4 |  | 2e-07 |" in text
-    assert "| s to the end of twenty first steps, 3-5-4 | 1.2 | 0.5 |" in text
+    assert "| largest difference of a loss / first loss, 3-5-4 |  | 2e-07 |" in text
+    assert "| seconds until the end of twenty steps, 3-5-4 | 1.2 | 0.5 |" in text
     assert "without torch: not installed" in text
     assert set(figures(results)) == {"side_by_side"}
     peaks = {"peak_bytes": {"jaxmlp": 3e8, "optax": 4e8}, "epochs": 2}
@@ -227,11 +226,11 @@ def test_tables_and_figures_of_results():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--only", "steps"], "--only must be of step, run, seeds, .*, got steps"),
-        (["--without", "jaxmlp"], "--without must be of jaxmlp; optax; .* got jaxmlp"),
+        (["--only", "steps"], "--only must be some of step, run, seeds, .*, got steps"),
+        (["--without", "jaxmlp"], "--without must be some of jaxmlp; optax; .* got jaxmlp"),
     ],
 )
-def test_wrong_arguments_get_clear_words(arguments, text):
+def test_wrong_arguments_get_clear_messages(arguments, text):
     command = [sys.executable, "-m", "benchmarks", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Why activations: the verdicts at a reduced size, and each turned by a fault."""
+"""Activations: the verdicts at a reduced size, and faults that reverse each of them."""
 
 import jax
 import pytest
@@ -6,7 +6,7 @@ import pytest
 import jaxmlp
 from experiments.textbook import activations
 
-# 0 of 3 seeds cannot show that something happens to one in five at most: None for the second claim.
+# 0 of 3 seeds cannot show that something happens in at most one of five: the second verdict is None.
 SMALL = {"seeds": 3, "steps": 150, "depths": (3,)}
 
 
@@ -14,16 +14,19 @@ def holds():
     return [verdict.holds for verdict in activations.run(**SMALL).verdicts]
 
 
+@pytest.mark.slow
 def test_one_matrix():
     assert holds() == [True, None, True, True]
 
 
+@pytest.mark.slow
 def test_an_activation_where_there_should_be_none(monkeypatch):
     monkeypatch.setattr(activations, "figure", lambda *parts: None)
     monkeypatch.setitem(activations.ACTIVATIONS, activations.WITHOUT, jaxmlp.relu)
     assert holds() == [False, False, True, False]
 
 
+@pytest.mark.slow
 def test_relu_replaced_by_the_identity(monkeypatch):
     monkeypatch.setattr(activations, "figure", lambda *parts: None)
     monkeypatch.setattr(jax.nn, "relu", lambda x: x)

@@ -1,4 +1,4 @@
-"""Figure 2 of Adam's paper: the choice of rates, the verdicts' two sides, the data, and a small run."""
+"""Figure 2 of the Adam paper: the choice of rates, both sides of the verdicts, the data, and a small run."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,13 @@ DIGITS = jaxmlp.load("digits")
 
 
 def without_fashion_mnist(source):
-    """`load` on a machine that has neither the files nor a network."""
+    """`load` on a machine without the files and without a network."""
     if source == "fashion_mnist":
         raise OSError("load: source 'fashion_mnist' must be on this machine or downloaded")
     return DIGITS
 
 
+@pytest.mark.slow
 def test_adam_beats_an_adagrad_that_crawls_and_the_claims_name_the_data(monkeypatch):
     trained = {}
 
@@ -31,7 +32,7 @@ def test_adam_beats_an_adagrad_that_crawls_and_the_claims_name_the_data(monkeypa
     monkeypatch.setattr(adam_paper, "METHODS", slow_and_fast)
     finding = adam_paper.run(seeds=4, rows=256, hidden=(16, 16), epochs=30)
     assert [verdict.holds for verdict in finding.verdicts] == [True, True]
-    assert all("on digits, for want of Fashion-MNIST, Adam" in verdict.claim for verdict in finding.verdicts)
+    assert all("on digits (in place of Fashion-MNIST) Adam" in verdict.claim for verdict in finding.verdicts)
     assert finding.numbers["training rows"] == 256 and finding.numbers["sizes"] == (64, 16, 16, 10)
 
     crawling = {"AdaGrad": trained["Adam"], "Adam": trained["AdaGrad"]}
@@ -39,7 +40,7 @@ def test_adam_beats_an_adagrad_that_crawls_and_the_claims_name_the_data(monkeypa
 
 
 def test_no_seed_chooses_its_own_rate():
-    # Rate 1 is best for seed 0 by far, rate 2 for the others: seed 0 must take rate 2.
+    # Rate 1 is by far the best for seed 0, rate 2 for the others: seed 0 must get rate 2.
     index = pd.MultiIndex.from_product([[1.0, 2.0], [0, 1, 2]], names=["learning_rate", "seed"])
     cost = pd.DataFrame({0: np.full(6, 9.0), 1: [0.0, 5.0, 5.0, 8.0, 4.0, 4.0]}, index=index)
     curves, chosen = adam_paper.at_best_rate(cost)

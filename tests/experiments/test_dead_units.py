@@ -1,7 +1,8 @@
-"""Dead units: the verdicts at a reduced size, and each turned by a fault."""
+"""Dead units: the verdicts at a reduced size, and faults that reverse each of them."""
 
 import jax
 import numpy as np
+import pytest
 
 import jaxmlp
 from experiments.textbook import dead_units
@@ -13,14 +14,15 @@ def holds():
     return [verdict.holds for verdict in dead_units.run(**SMALL).verdicts]
 
 
+@pytest.mark.slow
 def test_dying_and_reviving():
     turned = holds()
     assert turned[:2] == [True, True] and turned[3:] == [False, True, True, True]
-    assert turned[2] is not False  # a few of them come back, and few seeds cannot tell
+    assert turned[2] is not False  # a few units come back, and so few seeds cannot tell
 
 
-def test_a_remedy_that_is_none(monkeypatch):
-    """Networks that are dead from the start, and ReLU in the place of leaky ReLU."""
+def test_a_remedy_without_effect(monkeypatch):
+    """Networks that are dead from the start, and ReLU in place of leaky ReLU."""
     monkeypatch.setitem(dead_units.REMEDIES, "leaky ReLU", jaxmlp.relu)
     data = jaxmlp.load("digits")
     networks = [jaxmlp.init(jax.random.key(seed), dead_units.SIZES, bias=-4.0) for seed in range(3)]

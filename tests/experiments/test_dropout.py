@@ -1,4 +1,4 @@
-"""Dropout overfits less and is an ensemble, unless units are dropped at test time too, or not at all."""
+"""Dropout reduces overfitting and is an ensemble, unless units are also dropped at test time, or never."""
 
 import jax
 import pytest
@@ -9,7 +9,7 @@ from experiments.textbook import dropout
 
 @pytest.fixture(scope="module")
 def trained():
-    """Digits, and what one small training found: shared, for the faults below are in what is done with it."""
+    """Digits and the results of one small training, shared: the faults below concern what is done with them."""
     data = dropout.first(jaxmlp.load("digits"), 300)
     return data, dropout.train_and_measure(data, 8, 100, 128)
 
@@ -19,6 +19,7 @@ def ensemble(trained):
     return [verdict.holds for verdict in dropout.judged_ensemble(dropout.against_masks(found["params"], data.test))]
 
 
+@pytest.mark.slow
 def test_dropout_overfits_less_and_is_an_ensemble(trained):
     gap, test_loss = dropout.judged_overfitting({300: trained[1]})
     assert gap.holds is True and test_loss.holds is True
@@ -26,6 +27,7 @@ def test_dropout_overfits_less_and_is_an_ensemble(trained):
     assert ensemble(trained) == [True, True, True, True]
 
 
+@pytest.mark.slow
 def test_dropout_at_test_time_is_no_ensemble(trained, monkeypatch):
     def dropping(params, inputs, dropout_rate=0.5, key=None):
         return apply(params, inputs, dropout_rate=dropout_rate, key=jax.random.key(7) if key is None else key)
@@ -37,6 +39,7 @@ def test_dropout_at_test_time_is_no_ensemble(trained, monkeypatch):
     assert agrees is False and better is False and geometric is False
 
 
+@pytest.mark.slow
 def test_without_dropout_nothing_changes(monkeypatch):
     monkeypatch.setattr("jaxmlp.mlp.dropout", lambda key, inputs, rate: inputs)
     finding = dropout.run(seeds=2, epochs=2, rows=(100,), hidden=8)

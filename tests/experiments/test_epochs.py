@@ -1,4 +1,4 @@
-"""Epochs and early stopping: the verdicts at a reduced size, and each turned by a fault."""
+"""Epochs and early stopping: the verdicts at a reduced size, and faults that reverse each of them."""
 
 import jax
 import numpy as np
@@ -7,6 +7,7 @@ import pytest
 from experiments.textbook import epochs
 from jaxmlp import run
 
+pytestmark = pytest.mark.slow  # all tests share one training of many seeds
 SEEDS, EPOCHS = 15, 60
 
 
@@ -24,7 +25,7 @@ def test_too_few_and_too_many(measured):
     assert len(epochs.figure({"diabetes": measured, "digits": measured}).axes) == 2
 
 
-def test_stopping_without_restoring_is_seen(measured, monkeypatch):
+def test_stopping_without_restoring_is_detected(measured, monkeypatch):
     finish = run.finish
     monkeypatch.setattr(run, "finish", lambda state: finish(state)._replace(params=state.state.params))
     jax.clear_caches()
@@ -34,15 +35,15 @@ def test_stopping_without_restoring_is_seen(measured, monkeypatch):
     np.testing.assert_allclose(faulty[0]["train_loss"], measured[0]["train_loss"], rtol=1e-5)
 
 
-def test_a_network_that_does_not_overfit_is_seen(measured):
-    """As where the test rows are the training rows."""
+def test_a_network_that_does_not_overfit_is_detected(measured):
+    """As if the test rows were the training rows."""
     history, best, kept = measured
     history = history | {"validation_test_loss": history["train_loss"]}
     kept = kept | {"test_loss": history["train_loss"][np.arange(SEEDS), best]}
     assert holds((history, best, kept))[2] is False
 
 
-def test_stopping_far_too_early_is_seen(measured):
+def test_stopping_far_too_early_is_detected(measured):
     history, best, kept = measured
     kept = kept | {"test_loss": history["validation_test_loss"][:, 0]}
     assert holds((history, np.zeros_like(best), kept))[0] is False

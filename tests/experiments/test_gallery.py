@@ -1,4 +1,4 @@
-"""`python -m experiments`: the list, one experiment, wrong names, seeds, and the gallery page from the results."""
+"""`python -m experiments`: the list, one experiment, wrong names, seeds, and the gallery from the results."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from experiments.textbook import NAMES
 class Coins:
     """Do coins fall on their edge?
 
-    Only this line is no part of the question.
+    This line is not part of the question.
     """
 
     @staticmethod
@@ -27,12 +27,13 @@ class Coins:
             verdicts.mean("their sides are alike", [0.4, 0.6], at_least=0.5),
         ]
         figures = {"coins": figure, "coins.gif": b"GIF89a", "coins.mp4": b"film"}
-        return Finding(judged, {"seeds": seeds, "full": full}, figures)
+        timings = [verdicts.mean("a toss is quick", [0.1, 0.2, 0.1], at_most=1, unit=" s", samples="rounds")]
+        return Finding(judged, {"seeds": seeds, "full": full}, figures, timings)
 
 
 @pytest.fixture(autouse=True)
 def coins(monkeypatch):
-    """One quick experiment in the place of all."""
+    """One quick experiment in place of all of them."""
     for module in (command, experiment, gallery):
         monkeypatch.setattr(module, "NAMES", ("coins",))
     monkeypatch.setattr(experiment, "module", {"coins": Coins}.__getitem__)
@@ -73,6 +74,9 @@ def test_one_name_runs_and_writes_figures_and_numbers(tmp_path, capsys):
     assert record["options"] == "defaults"
     assert record["numbers"] == {"seeds": 3, "full": False}
     assert [row["holds"] for row in record["verdicts"]] == [False, None]
+    assert [row["holds"] for row in record["timings"]] == [True]
+    where = record["environment"]
+    assert set(where) == {"processor", "cores", "python", "jax", "numpy"} and all(where.values())
 
 
 def test_seeds_and_full_size_reach_the_experiment(tmp_path):
@@ -83,18 +87,23 @@ def test_seeds_and_full_size_reach_the_experiment(tmp_path):
 
 
 def test_wrong_arguments_say_what_is_right(capsys):
-    assert "NAME must be of coins, got dice, cards" in refused(["coins", "dice", "cards"], capsys)
+    assert "NAME must be one of coins, got dice, cards" in refused(["coins", "dice", "cards"], capsys)
     assert "--seeds must be at least 2, got 1" in refused(["coins", "--seeds", "1"], capsys)
     assert "invalid int value: 'many'" in refused(["coins", "--seeds", "many"], capsys)
 
 
-def test_all_of_them_make_the_gallery(tmp_path):
+def test_running_all_writes_the_gallery(tmp_path):
     page = tmp_path / "pages" / "README.md"
     page.parent.mkdir()
     command.main(["--all", "--out", str(tmp_path / "results"), "--gallery", str(page)])
     text = page.read_text()
     assert text.startswith("# What the textbook says, measured\n")
-    assert "## coins\n\nDo coins fall on their edge? *(0 s)*" in text
+    where = experiment.environment()
+    machine = f"{where['processor']}, {where['cores']} cores, JAX {where['jax']}"
+    assert f"## coins\n\nDo coins fall on their edge? *(0 s on {machine})*" in text
+    assert (
+        f"Run times on {machine}, which differ on other processors:\n\n- **yes**: a toss is quick (mean 0.133 s" in text
+    )
     assert "- **no**: they do (0 of 3 seeds" in text
     assert "- **cannot tell**: their sides are alike" in text
     shown = re.findall(r"!\[coins: Do coins fall on their edge\?\]\((.*?)\)", text)
@@ -102,9 +111,18 @@ def test_all_of_them_make_the_gallery(tmp_path):
     assert all((page.parent / place).exists() for place in shown)
 
 
-def test_the_gallery_lies_beside_the_files_by_default(tmp_path):
+def test_the_gallery_is_written_beside_the_files_by_default(tmp_path):
     command.main(["--all", "--out", str(tmp_path)])
     assert "(./coins.png)" in (tmp_path / "README.md").read_text()
+
+
+def test_results_from_before_the_environment_was_recorded_are_shown_without_it(tmp_path):
+    experiment.run("coins", tmp_path)
+    record = json.loads((tmp_path / "coins.json").read_text())
+    del record["environment"], record["timings"]
+    (tmp_path / "coins.json").write_text(json.dumps(record))
+    gallery.write_gallery(tmp_path, tmp_path / "README.md")
+    assert "Do coins fall on their edge? *(0 s)*" in (tmp_path / "README.md").read_text()
 
 
 def test_the_gallery_leaves_out_what_has_not_run(tmp_path):

@@ -1,4 +1,4 @@
-"""The losses: the verdicts at a reduced size, and each turned by a fault."""
+"""The losses: the verdicts at a reduced size, and faults that reverse each of them."""
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,13 @@ SMALL = {"seeds": 6, "epochs": 12, "rates": (0.3, 1.0, 3.0)}
 
 @pytest.fixture
 def fresh_programs():
-    """What is compiled before a fault is planted knows nothing of it; what is compiled after it must not stay."""
+    """Clears compiled functions, which would not contain a planted fault, or would keep it after the test."""
     jax.clear_caches()
     yield
     jax.clear_caches()
 
 
+@pytest.mark.slow
 def test_confident_mistakes():
     finding = losses.run(**SMALL)
     assert [verdict.holds for verdict in finding.verdicts] == [True] * 5
@@ -29,15 +30,15 @@ def test_a_loss_that_punishes_no_harder_has_no_lead(monkeypatch):
     assert [verdict.holds for verdict in losses.run(**SMALL).verdicts] == [False, False, False]
 
 
-def test_a_sum_that_is_none(monkeypatch):
+def test_a_sum_that_is_a_mean(monkeypatch):
     monkeypatch.setattr(jaxmlp, "sse", jaxmlp.mse)
-    monkeypatch.setattr(losses, "centres_from_means", lambda seed: 0.0)
+    monkeypatch.setattr(losses, "centers_from_means", lambda seed: 0.0)
     assert [verdict.holds for verdict in losses.judge_the_others(2)] == [False, True]
 
 
 def test_distances_that_are_not_squared_lead_elsewhere(monkeypatch, fresh_programs):
-    def distance_sum(inputs, centres):
-        return jnp.sum(jnp.min(jnp.linalg.norm(inputs[:, None] - centres[None], axis=-1), axis=1))
+    def distance_sum(inputs, centers):
+        return jnp.sum(jnp.min(jnp.linalg.norm(inputs[:, None] - centers[None], axis=-1), axis=1))
 
     monkeypatch.setattr(jaxmlp, "inertia", distance_sum)
     monkeypatch.setattr(losses, "sum_against_mean", lambda seed: 0.0)

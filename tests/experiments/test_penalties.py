@@ -1,4 +1,4 @@
-"""L1 and L2 as the course has them; each verdict turns with what it is about."""
+"""L1 and L2 as in the course, and faults that reverse the verdicts."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def path(name):
 def test_l1_zeroes_and_l2_shrinks():
     *others, both_count, lasso, ridge = (verdict.holds for verdict in penalties.run(**SMALL).verdicts)
     assert [*others[:6], lasso, ridge] == [True] * 8
-    assert both_count is not True  # L1 does share among twins that both count
+    assert both_count is not True  # L1 does share weight among twins that both count
 
 
 def test_without_the_proximal_step_nothing_is_zero(monkeypatch):

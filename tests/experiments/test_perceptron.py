@@ -1,4 +1,4 @@
-"""What a line and a hidden layer can do: the verdicts at a reduced size, and the faults that turn them."""
+"""What a line and a hidden layer can learn: the verdicts at a reduced size, and faults that reverse them."""
 
 import jax.numpy as jnp
 import pytest
@@ -13,6 +13,7 @@ def outcomes(verdicts):
     return [verdict.holds for verdict in verdicts]
 
 
+@pytest.mark.slow
 def test_perceptron():
     finding = perceptron.run(seeds=24, gate_epochs=30, data_epochs=10)
     assert outcomes(finding.verdicts) == [True] * 5
@@ -22,7 +23,7 @@ def test_perceptron():
 
 def test_a_criterion_that_ignores_the_labels_learns_no_gate(monkeypatch):
     monkeypatch.setattr(jaxmlp, "perceptron", lambda scores, labels: jnp.mean(jnp.abs(scores)))
-    # XOR stays unsolved, as it should for any reason.
+    # XOR stays unsolved, now for another reason.
     assert outcomes(perceptron.judge_gates(perceptron.learn_gates(24, 30)[1])) == [False, False, True]
 
 
@@ -40,15 +41,19 @@ def run_xor():
     return xor.run(seeds=40, epochs=300, widths=(1, 2, 16))
 
 
+@pytest.mark.slow
 def test_xor():
     finding = run_xor()
-    # Measured: two units are enough in principle, but training seldom finds how.
+    # Two units are enough in principle, but training seldom finds the weights.
     assert outcomes(finding.verdicts) == [True, False, None, True, True]
     assert finding.numbers["solved"]["16 ReLU"] >= 38
 
 
+@pytest.mark.slow
 def test_xor_with_other_activations(monkeypatch):
-    monkeypatch.setattr(jaxmlp, "relu", jaxmlp.linear)  # any width is one line
-    monkeypatch.setattr(jaxmlp, "tanh", lambda z: jnp.exp(-jnp.square(z)))  # one unit, not monotone, is enough
+    monkeypatch.setattr(jaxmlp, "relu", jaxmlp.linear)  # at any width a single line
+    monkeypatch.setattr(
+        jaxmlp, "tanh", lambda z: jnp.exp(-jnp.square(z))
+    )  # a single unit that is not monotone is enough
     never, _, _, wide, _ = outcomes(run_xor().verdicts)
     assert never is False and wide is False

@@ -1,4 +1,4 @@
-"""What momentum does in a ravine, and that the verdicts see it when it is gone."""
+"""Momentum in a ravine, and verdicts that notice when it is missing."""
 
 import jax
 import numpy as np
@@ -28,14 +28,14 @@ def test_without_momentum_nothing_is_damped(monkeypatch):
 
 
 def test_the_swing_of_gradient_descent_is_a_geometric_series():
-    # Each step turns the distance d into (1 - rate) d: the ways add up to rate / (1 - |1 - rate|), beyond a rate of 1.
+    # Each step multiplies the distance by 1 - rate: path lengths add up to rate / (1 - |1 - rate|), at rates above 1 too.
     swing, steps = ravine.walks(jaxmlp.gd, np.array([[0.5, 1.5]], np.float32), 2000)
     np.testing.assert_allclose(swing[0], [1.0, 1.5 / 0.5], rtol=1e-3)
     condition = float(ravine.ravine(0)[0])
     assert int(steps[0, 0]) == pytest.approx(np.log(ravine.NEAR) / np.log1p(-0.5 / condition), abs=2)
 
 
-def test_a_start_lies_where_it_should():
+def test_starts_have_the_right_distance_along_and_across():
     _, angle, start = jax.vmap(ravine.ravine)(jax.numpy.arange(5))
     along, across = jax.vmap(ravine.along_and_across)(start, angle)
     np.testing.assert_allclose(along, ravine.LENGTH, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Adaptive rates on sparse data, and Adam's first step, which needs its bias correction."""
+"""Adaptive rates on sparse data, and the first step of Adam, which needs its bias correction."""
 
 import importlib
 

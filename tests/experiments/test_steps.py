@@ -1,4 +1,4 @@
-"""The four steps, backpropagation and the classical corners: verdicts at a reduced size, and the faults that turn them."""
+"""Four steps, backpropagation and classical models: verdicts at a reduced size, and faults that reverse them."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ def test_an_update_up_the_gradient_raises_the_loss(monkeypatch):
 
     monkeypatch.setattr(four_steps.jaxmlp, "apply_updates", uphill)
     monkeypatch.setattr(four_steps, "draw", lambda *arguments: None)
-    # The library's own step is not the one that was broken.
+    # The step of the library is not affected by the fault.
     assert outcomes(four_steps.run(seeds=8, epochs=20)) == [False, False, False]
 
 
@@ -39,27 +39,29 @@ def test_backpropagation_by_hand():
     assert len(finding.numbers["worst_relative_error_of_signals"]) == 6
 
 
-def test_without_the_activation_s_derivative_signals_are_wrong(monkeypatch):
+def test_without_the_derivative_of_the_activation_signals_are_wrong(monkeypatch):
     monkeypatch.setitem(backpropagation.ACTIVATIONS, "tanh", (np.tanh, np.ones_like))
     monkeypatch.setattr(backpropagation, "draw", lambda: None)
     assert outcomes(backpropagation.run(seeds=4))[:2] == [False, False]
 
 
-def test_shares_by_the_smallest_input_turn_the_third_verdict(monkeypatch):
+def test_shares_by_the_smallest_input_reverse_the_third_verdict(monkeypatch):
     weights = backpropagation.weights
     monkeypatch.setattr(backpropagation, "weights", lambda params: [1 / (1e-3 + jnp.abs(w)) for w in weights(params)])
     monkeypatch.setattr(backpropagation, "draw", lambda: None)
     assert outcomes(backpropagation.run(seeds=8))[2] is False
 
 
+@pytest.mark.slow
 def test_corners():
     finding = corners.run(seeds=4, epochs=1000, cluster_epochs=60, images=100)
     assert outcomes(finding)[:3] == [True, True, True] and outcomes(finding)[3] is not False
     assert len(finding.numbers["inertia_by_lloyd"]) == 4
 
 
+@pytest.mark.slow
 def test_corners_with_faults(monkeypatch):
-    # No ridge penalty; an activation in the autoencoder; inertia that knows one centre only.
+    # Ten times the ridge penalty, an activation in the autoencoder, and inertia with a single center.
     classifier, regressor = jaxmlp.classifier, jaxmlp.regressor
     monkeypatch.setattr(jaxmlp, "classifier", lambda *sizes, l2, **settings: classifier(*sizes, l2=10 * l2, **settings))
     monkeypatch.setattr(
@@ -68,5 +70,5 @@ def test_corners_with_faults(monkeypatch):
         lambda sizes, optimizer, **_: regressor(sizes, optimizer=optimizer, activation="relu", l2=0.1),
     )
     inertia = jaxmlp.inertia
-    monkeypatch.setattr(jaxmlp, "inertia", lambda inputs, centres: inertia(inputs, centres[:1]))
+    monkeypatch.setattr(jaxmlp, "inertia", lambda inputs, centers: inertia(inputs, centers[:1]))
     assert outcomes(corners.run(seeds=3, epochs=100, cluster_epochs=30, images=100)) == [False] * 4

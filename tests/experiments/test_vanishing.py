@@ -1,4 +1,4 @@
-"""Vanishing gradients: the verdicts at a reduced size, and each turned by a fault."""
+"""Vanishing gradients: the verdicts at a reduced size, and faults that reverse each of them."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ DEEP = 8
 
 
 def gradients(monkeypatch, kinds=None):
-    """The verdicts on gradients alone; as measured, or with some kinds of network replaced."""
+    """The verdicts on gradients only, as measured or with some kinds of network replaced."""
     for name, kind in (kinds or {}).items():
         monkeypatch.setitem(vanishing.KINDS, name, kind)
     batch = jaxmlp.load("digits").train
@@ -23,11 +23,11 @@ def test_sigmoids_vanish_and_others_do_not(monkeypatch):
     assert gradients(monkeypatch) == [True, True, True, False]
 
 
-def test_with_relu_in_the_place_of_sigmoid_nothing_vanishes(monkeypatch):
+def test_with_relu_in_place_of_sigmoid_nothing_vanishes(monkeypatch):
     assert gradients(monkeypatch, {vanishing.SIGMOID: vanishing.KINDS["ReLU, He"]})[0] is False
 
 
-def test_with_sigmoid_in_the_place_of_relu_it_does(monkeypatch):
+def test_with_sigmoid_in_place_of_relu_gradients_vanish(monkeypatch):
     sigmoid = vanishing.KINDS[vanishing.SIGMOID]
     assert gradients(monkeypatch, {"ReLU, He": sigmoid, "tanh, Glorot": sigmoid})[1:3] == [False, False]
 

@@ -1,4 +1,4 @@
-"""Verdicts come out on either side, or cannot tell: pinned on numbers worked out by hand."""
+"""Verdicts can be True, False or None: pinned on numbers computed by hand."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_a_share_is_judged_by_wilsons_interval():
 
 
 def test_a_mean_is_judged_by_students_interval():
-    # Mean 2, deviation 1, t(0.975, 2) = 4.3027: half a width of 2.4841.
+    # Mean 2, deviation 1, t(0.975, 2) = 4.3027: a half width of 2.4841.
     assert verdicts.mean_interval([1, 2, 3]) == pytest.approx((-0.48414, 2, 4.48414), abs=1e-4)
     assert verdicts.mean("small", [1, 2, 3], at_most=4.49).holds is True
     assert verdicts.mean("small", [1, 2, 3], at_most=4.48).holds is None

@@ -1,4 +1,4 @@
-"""CartPole, plateau, approximation and depth: verdicts at a reduced size, and the faults that turn them."""
+"""CartPole, plateau, approximation and depth: verdicts at a reduced size, and faults that reverse them."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,12 +24,14 @@ def test_cartpole():
 
 
 def test_a_policy_that_does_not_look_ahead_does_not_balance(monkeypatch):
-    monkeypatch.setattr(cartpole, "DISCOUNT", 0.0)  # no reward ahead counts, so that no action is better than another
+    monkeypatch.setattr(
+        cartpole, "DISCOUNT", 0.0
+    )  # future rewards do not count, so that no action is better than another
     assert outcomes(cartpole.run(seeds=8, epochs=15, optimizers=ADAM)) == [True, False]
 
 
 def run_plateau(monkeypatch):
-    """Circles, which no line divides, in place of images; few examples teach nobody anything, and are not trained on."""
+    """Circles, which no line divides, in place of images; scores of the two small sizes are made up."""
     score = plateau.score
 
     def shortened(model, rows, epochs, data, seed):
@@ -60,9 +62,15 @@ def test_plateau_is_a_gain_of_a_point_at_most():
     assert plateau.judge(scores, [1, 2, 3])[0].holds is False
 
 
+@pytest.mark.slow
 def test_approximation():
     exists, found, _, fast, jump = outcomes(approximation.run(seeds=3, epochs=20, widths=(4, 8, 128)))
-    assert (exists, found, fast, jump) == (True, False, True, True)  # a network for the fast wave exists, unfound
+    assert (exists, found, fast, jump) == (
+        True,
+        False,
+        True,
+        True,
+    )  # a network for the fast wave exists, but training does not find it
 
 
 def test_few_units_and_no_activation_approximate_nothing(monkeypatch):
@@ -82,6 +90,7 @@ def test_pieces():
     assert [len(np.unique(np.sign(np.diff(depth.tent(n)(x[:, 0]))))) for n in (1, 2)] == [2, 2]
 
 
+@pytest.mark.slow
 def test_depth():
     # Networks of the same sizes are compiled once.
     finding = depth.run(seeds=3, epochs=3, shapes=dict(zip(depth.SHAPES, [*depth.LAYERS.values()] * 2, strict=False)))
@@ -89,7 +98,7 @@ def test_depth():
     assert finding.numbers["pieces"]["12"]["at random"] == 13
 
 
-def test_depth_s_verdicts_turn_with_counts_and_errors():
+def test_the_verdicts_on_depth_change_with_counts_and_errors():
     noise = np.array([0.9, 1.0, 1.1, 1.05])
     counts = {"12": {}, "6 and 6": {}}
     for way, few, many in (("by hand", 11, 25), ("at random", 13, 40), ("trained", 30, 45)):
