@@ -3,22 +3,11 @@
 from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
 from jaxmlp.data import Batch, Data, load, scaled, split
+from jaxmlp.epochs import Cause, Result, Status
 from jaxmlp.learner import classifier, regressor
-from jaxmlp.losses import (
-    accuracy,
-    binary_cross_entropy,
-    cross_entropy,
-    huber,
-    inertia,
-    l1,
-    l2,
-    max_norm,
-    mse,
-    perceptron,
-    r2,
-    sse,
-)
+from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, mse, perceptron, sse
 from jaxmlp.masks import dropout, dropout_mask
+from jaxmlp.metrics import accuracy, r2
 from jaxmlp.mlp import apply, init, truncated_normal
 from jaxmlp.optimizers import (
     Optimizer,
@@ -42,8 +31,9 @@ from jaxmlp.optimizers import (
     rmsprop,
     sgd,
 )
+from jaxmlp.penalties import l1, l2, max_norm
 from jaxmlp.population import Progress, Study, load_study, successive_halving, train_many, use_cpu_devices
-from jaxmlp.run import Cause, Result, Status, fit
+from jaxmlp.run import fit
 from jaxmlp.schedules import (
     constant_schedule,
     cosine_decay_schedule,

@@ -3,6 +3,7 @@
 A check takes the argument's name from its keyword, `check_rate("dropout", rate=rate)`, and returns the value.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ __all__ = [
     "check_count",
     "check_fraction",
     "check_key",
+    "check_labels",
     "check_non_negative",
     "check_positive",
     "check_range",
@@ -47,15 +49,15 @@ def is_concrete(value: object) -> bool:
     return not isinstance(value, jax.core.Tracer)
 
 
-def _named(given: tuple[Any, ...], named: dict[str, Any]) -> tuple[str, Any]:
+def _one(named: dict[str, Any]) -> tuple[str, Any]:
     """The name and the value of the one argument to check."""
-    ((argument, value),) = named.items() or [given]
+    ((argument, value),) = named.items()
     return argument, value
 
 
-def check_scalar(function: str, /, *given: Any, **named: Any) -> Any:
+def check_scalar(function: str, /, **named: Any) -> Any:
     """A number, or an array or tracer of shape ()."""
-    argument, value = _named(given, named)
+    argument, value = _one(named)
     dtype = getattr(value, "dtype", type(value))
     is_real = dtype in (bool, int, float) or (isinstance(dtype, np.dtype) and dtype.kind not in "cOSU")
     require(is_real, function, argument, "be a number", value, TypeError)
@@ -64,7 +66,7 @@ def check_scalar(function: str, /, *given: Any, **named: Any) -> Any:
     return value
 
 
-def check_range(function: str, low: Any, high: Any, rule: Any, /, *given: Any, **named: Any) -> float | jax.Array:
+def check_range(function: str, low: float, high: float, rule: str, /, **named: Any) -> float | jax.Array:
     """low <= value < high, checked only if the value is concrete; NaN is refused.
 
     Args:
@@ -81,19 +83,16 @@ def check_range(function: str, low: Any, high: Any, rule: Any, /, *given: Any, *
       ValueError: for a concrete value out of range, or a value that is not a scalar.
       TypeError: for a value that is not a number.
     """
-    if given:  # (function, argument, value, low, high, rule)
-        named, low, high, rule = {low: high}, rule, *given
-    ((argument, value),) = named.items()
+    argument, value = _one(named)
     check_scalar(function, **named)
     if is_concrete(value):
         require(low <= float(value) < high, function, argument, rule, float(value))
     return value if isinstance(value, jax.Array) else float(value)
 
 
-def check_rate(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
+def check_rate(function: str, /, **named: Any) -> float | jax.Array:
     """0 <= value < 1, such as the fraction that dropout drops."""
-    argument, value = _named(given, named)
-    return check_range(function, 0.0, 1.0, "be at least 0 and below 1", **{argument: value})
+    return check_range(function, 0.0, 1.0, "be at least 0 and below 1", **named)
 
 
 def check_fraction(function: str, /, **named: Any) -> float | jax.Array:
@@ -101,42 +100,49 @@ def check_fraction(function: str, /, **named: Any) -> float | jax.Array:
     return check_range(function, _ABOVE_0, 1.0, "be above 0 and below 1", **named)
 
 
-def check_non_negative(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
+def check_non_negative(function: str, /, **named: Any) -> float | jax.Array:
     """A finite number of at least 0."""
-    argument, value = _named(given, named)
-    return check_range(function, 0.0, np.inf, "be a finite number of at least 0", **{argument: value})
+    return check_range(function, 0.0, np.inf, "be a finite number of at least 0", **named)
 
 
-def check_positive(function: str, /, *given: Any, **named: Any) -> float | jax.Array:
+def check_positive(function: str, /, **named: Any) -> float | jax.Array:
     """A finite number above 0."""
-    argument, value = _named(given, named)
-    return check_range(function, _ABOVE_0, np.inf, "be a finite number above 0", **{argument: value})
+    return check_range(function, _ABOVE_0, np.inf, "be a finite number above 0", **named)
 
 
 _ABOVE_0 = float(np.nextafter(0.0, 1.0))
 
 
-def check_count(function: str, /, *given: Any, **named: Any) -> Any:
+def check_count(function: str, /, **named: Any) -> int:
     """A whole number of at least 1."""
-    argument, value = _named(given, named)
+    argument, value = _one(named)
     is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     require(is_integer and value >= 1, function, argument, "be a whole number of at least 1", value)
-    return value
+    return int(value)
 
 
-def check_choice(function: str, choices: Any, /, *given: Any, **named: Any) -> Any:
+def check_labels(function: str, classes: int, /, **named: Any) -> Any:
+    """Integer labels in [0, classes), checked only if they are concrete."""
+    argument, labels = _one(named)
+    if is_concrete(labels) and np.size(labels):
+        # np.asarray first: np.min of a JAX array is an operation of JAX, which jit would trace.
+        low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
+        wrong = low if low < 0 else high
+        require(0 <= wrong < classes, function, argument, f"be at least 0 and below {classes} (the classes)", wrong)
+    return labels
+
+
+def check_choice(function: str, choices: Collection[str], /, **named: Any) -> str:
     """One of a collection of names."""
-    if given:  # (function, argument, value, choices)
-        named, choices = {choices: given[0]}, given[1]
-    ((argument, value),) = named.items()
+    argument, value = _one(named)
     is_known = isinstance(value, str) and value in choices
     require(is_known, function, argument, f"be one of {', '.join(choices)}", value)
     return value
 
 
-def check_key(function: str, /, *given: Any, **named: Any) -> Key:
+def check_key(function: str, /, **named: Any) -> Key:
     """One typed threefry key, as from `jax.random.key`; keys of other kinds repeat themselves under `jax.vmap`."""
-    argument, key = _named(given, named)
+    argument, key = _one(named)
     dtype = getattr(key, "dtype", None)
     is_typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
     kind = jax.typeof(key).str_short() if hasattr(key, "dtype") else key

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from jaxmlp import losses
+from jaxmlp import losses, metrics, penalties
 from jaxmlp.activations import activation_function
-from jaxmlp.checks import check_non_negative, check_positive, check_rate, require
+from jaxmlp.checks import check_labels, check_non_negative, check_positive, check_rate, require
 from jaxmlp.leaves import Static, as_partial, bind
 from jaxmlp.mlp import apply, checked_sizes, init, weight_init_function
 from jaxmlp.optimizers import Optimizer, as_optimizer, projected
@@ -77,7 +77,7 @@ def classifier(
         require(loss is losses.cross_entropy, "classifier", "label_smoothing", rule, label_smoothing)
         train_loss = bind(loss, label_smoothing=check_rate("classifier", label_smoothing=label_smoothing))
     return _learner(
-        _Task("classifier", _as_given, losses.accuracy, "accuracy", _check_classification),
+        _Task("classifier", _as_given, metrics.accuracy, "accuracy", _check_classification),
         sizes,
         loss=as_partial(loss),
         train_loss=train_loss,
@@ -137,7 +137,7 @@ def regressor(
     sizes = checked_sizes("regressor", sizes)
     loss = as_partial(losses.mse if loss is None else loss)
     return _learner(
-        _Task("regressor", _as_column, losses.r2, "r2", _check_regression),
+        _Task("regressor", _as_column, metrics.r2, "r2", _check_regression),
         sizes,
         loss=loss,
         train_loss=loss,
@@ -208,14 +208,14 @@ def _penalties(function: str, **strengths: Scalar | None) -> dict[str, Any]:
 
 def _penalty(params, strengths):
     """The sum of the penalties asked for, 0 if there is none."""
-    return sum(strength * getattr(losses, name)(params) for name, strength in strengths.items())
+    return sum(strength * getattr(penalties, name)(params) for name, strength in strengths.items())
 
 
 def _with_max_norm(function: str, optimizer: OptimizerLike, limit: Scalar | None) -> Optimizer:
     optimizer = as_optimizer(function, optimizer)
     if limit is None:
         return optimizer
-    return projected(optimizer, bind(losses.max_norm, limit=check_positive(function, max_norm=limit)))
+    return projected(optimizer, bind(penalties.max_norm, limit=check_positive(function, max_norm=limit)))
 
 
 def _as_given(targets, outputs):
@@ -233,7 +233,7 @@ def _check_classification(data, *, sizes):
         integer = jnp.issubdtype(split.targets.dtype, jnp.integer)
         rule = "be integer labels"
         require(integer, "classifier", f"data.{name}.targets", rule, str(split.targets.dtype), TypeError)
-        losses.check_labels("classifier", f"data.{name}.targets", split.targets, classes)
+        check_labels("classifier", classes, **{f"data.{name}.targets": split.targets})
 
 
 def _check_regression(data, *, sizes):
