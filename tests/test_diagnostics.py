@@ -139,6 +139,14 @@ def test_gradient_norms_of_a_loss_with_and_without_metrics():
     np.testing.assert_array_equal(alone, layer_gradient_norms(loss_fn, PARAMS, BATCH))
 
 
+def test_a_loss_without_dropout_gets_no_key():
+    keys = []
+    layer_gradient_norms(
+        lambda params, batch, key: (keys.append(key), loss_fn(params, batch, key)[0])[1], PARAMS, BATCH
+    )
+    assert keys == [None]
+
+
 def test_gradient_norms_of_a_learner_with_dropout():
     learner = jaxmlp.regressor((3, 5, 4, 2), optimizer=jaxmlp.gd(0.1), dropout_rate=0.25)
     params, batch = random_case(4)

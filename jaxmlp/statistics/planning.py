@@ -47,12 +47,12 @@ def seeds_needed(differences: ArrayLike, *, power: Scalar = 0.9, confidence: Sca
     differences = run_scores(function, "differences", differences, (1,))[:, 0]
     outside, stats = tail(function, confidence), scipy_stats(function)
     power = float(check_fraction(function, power=power))
-    mean = abs(float(differences.mean()))
+    mean = abs(differences.mean())
     if mean == 0:
         return math.inf
     if np.ptp(differences) == 0:
         return float(max(math.ceil(-math.log2(outside)), 2))
-    return _by_t_test(stats, mean / float(differences.std(ddof=1)), outside, power)
+    return _by_t_test(stats, mean / differences.std(ddof=1), outside, power)
 
 
 def _by_t_test(stats, effect, outside, power):
@@ -62,7 +62,7 @@ def _by_t_test(stats, effect, outside, power):
     if by_normal > _LARGE:
         return float(math.ceil(by_normal))
     seeds = np.arange(2, 2 * _LARGE)
-    # SciPy's noncentral t fails for shifts in the millions, and a shift of a thousand reaches any power.
+    # SciPy's noncentral t overflows for huge shifts; by a shift of a thousand the power is near 1.
     shift = np.minimum(effect * np.sqrt(seeds), 1000.0)
     powers = stats.nct.sf(stats.t.isf(outside, seeds - 1), seeds - 1, shift)
     return float(seeds[np.argmax(powers >= power)])
@@ -149,7 +149,7 @@ def _end(places, means, inside, best, direction, tolerance):
     while 0 <= i + direction < len(places) and inside[i + direction]:
         i += direction
     beyond = i + direction
-    if not 0 <= beyond < len(places) or np.isinf(means[beyond]):
+    if not 0 <= beyond < len(places):
         return places[i]
-    fraction = (means[i] - (means[best] - tolerance)) / (means[i] - means[beyond])
+    fraction = (means[i] - (means[best] - tolerance)) / (means[i] - means[beyond])  # 0 if the next one diverges
     return places[i] + fraction * (places[beyond] - places[i])

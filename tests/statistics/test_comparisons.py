@@ -129,8 +129,11 @@ def test_differences_that_vary_by_rounding_count_as_identical():
     result = statistics.paired(scores + 0.1, scores)
     assert result.p_value == 1 / 16 and result.effect_size == INF
     assert result.difference == pytest.approx((0.1, NAN, NAN), nan_ok=True)
-    # A thousand times as much is a difference.
-    assert np.isfinite(statistics.paired(scores + 0.1 + 1e-13 * scores**2, scores).effect_size)
+    # Four units in the last place of the largest score, and one more.
+    eps = np.finfo(float).eps
+    assert statistics.paired([2.0, 2.0 - 8 * eps, 2.0], [1.0, 1.0, 1.0]).effect_size == INF
+    assert statistics.paired([2.0, 2.0 - 9 * eps, 2.0], [1.0, 1.0, 1.0]).effect_size < INF
+    assert statistics.paired([0.5, 0.5, 0.5], [-2.0, 8 * eps - 2.0, -2.0]).effect_size == INF
 
 
 def test_two_pairs_have_no_effect_size():
@@ -144,6 +147,12 @@ def test_holm_by_hand():
 
 
 WRONG = [
+    (
+        lambda: statistics.probability_of_improvement(np.ones((3, 2)), np.ones((4, 1))),
+        ValueError,
+        "probability_of_improvement: b must have the 2 tasks of a, got 1",
+    ),
+    (lambda: statistics.paired([1.0, 2.0, 3.0], [1.0, 2.0]), ValueError, "paired: b must have the 3 runs of a, got 2"),
     (
         lambda: statistics.probability_of_improvement([1.0, 2.0], [[1.0, 2.0], [2.0, 1.0]]),
         ValueError,

@@ -27,7 +27,25 @@ def test_seeds_needed():
     assert statistics.seeds_needed(differences_of_effect(0.06), confidence=0.99) == 4137
 
 
+def test_seeds_needed_as_strictly_as_holm_judges_the_smallest_of_many():
+    # For 28 pairs of optimizers: by the power of the noncentral t distribution, and one seed less does not suffice.
+    differences, alpha = differences_of_effect(0.5), 0.05 / 28
+    seeds = int(statistics.seeds_needed(differences, confidence=1 - alpha))
+    powers = [stats.nct.sf(stats.t.isf(alpha / 2, n - 1), n - 1, 0.5 * np.sqrt(n)) for n in (seeds - 1, seeds)]
+    assert powers[0] < 0.9 <= powers[1] and seeds == 83
+
+
+def test_seeds_needed_of_huge_effects():
+    # SciPy's noncentral t distribution overflows there.
+    assert statistics.seeds_needed(differences_of_effect(1e5), confidence=1 - 2e-9) == 5
+    assert statistics.seeds_needed(differences_of_effect(1e12)) == 2
+
+
 def test_seeds_needed_by_normal_and_by_noncentral_t_agree():
+    deviates = stats.norm.ppf(0.975) + stats.norm.ppf(0.9)
+    for seeds in (996, 1000, 1001, 1004):  # the largest number by noncentral t is 1000
+        effect = deviates / np.sqrt(seeds - 0.5 - stats.norm.ppf(0.975) ** 2 / 2)
+        assert statistics.seeds_needed(differences_of_effect(effect)) == seeds
     for effect in (0.103, 0.104):  # on either side of a thousand seeds
         deviates = stats.norm.ppf(0.975) + stats.norm.ppf(0.9)
         assert statistics.seeds_needed(differences_of_effect(effect)) == pytest.approx(
@@ -41,10 +59,10 @@ def test_seeds_needed_at_the_ends():
 
 
 def test_identical_differences_need_the_seeds_of_the_sign_test():
-    for confidence, seeds in ((0.95, 6), (0.99, 8), (0.5, 2), (0.1, 2), (1 - 0.05 / 28, 11)):
+    for confidence, seeds in ((0.95, 6), (0.99, 8), (0.5, 2), (0.1, 2), (1e-300, 2), (1 - 0.05 / 28, 11)):
         assert statistics.seeds_needed([0.5, 0.5, 0.5], confidence=confidence) == seeds
         assert stats.binomtest(0, seeds).pvalue <= 1 - confidence or seeds == 2
-        assert stats.binomtest(0, seeds - 1).pvalue > 1 - confidence
+        assert stats.binomtest(0, seeds - 1).pvalue >= 1 - confidence
 
 
 def test_seeds_needed_have_the_power():
@@ -87,12 +105,28 @@ def test_sensitivity_at_the_ends_of_the_grid():
     assert statistics.sensitivity(RATES[:2], [0.5, 0.6], tolerance=0.2) == pytest.approx((1e-3, 1e-4, 1e-3, 1, True))
     assert statistics.sensitivity(RATES[:3], [0.9, 0.8, 0.0], tolerance=0.1).open
     assert statistics.sensitivity(RATES[:3], [0.0, 0.8, 0.9], tolerance=0.05).open
-    alone = statistics.sensitivity(RATES[:3], [NAN, 0.8, INF], tolerance=0.1)
-    assert alone == pytest.approx((1e-3, 1e-3, 1e-3, 0.0, False))
+    for scores in ([NAN, 0.8, INF], [[INF, -INF], [0.7, 0.9], [-INF, 0.8]]):
+        alone = statistics.sensitivity(RATES[:3], scores, tolerance=0.1)
+        assert alone == pytest.approx((1e-3, 1e-3, 1e-3, 0.0, False))
     assert statistics.sensitivity(RATES[:3], [0.1, 0.8, 0.2], tolerance=0).decades == 0
 
 
 WRONG = [
+    (
+        lambda: statistics.sensitivity([0.1, 0.2], [1.0, 2.0, 3.0], tolerance=0.1),
+        ValueError,
+        "sensitivity: scores must be of shape (2,) or (2, runs), got (3,)",
+    ),
+    (
+        lambda: statistics.sensitivity([[0.1, 0.2], [0.3, 0.4]], [1.0, 1.0], tolerance=0.1),
+        ValueError,
+        "sensitivity: rates must be two or more, above 0 and increasing, got [[0.1, 0.2], [0.3, 0.4]]",
+    ),
+    (
+        lambda: statistics.sensitivity([0.1, 0.2], np.ones((2, 1, 1)), tolerance=0.1),
+        ValueError,
+        "sensitivity: scores must be of shape (2,) or (2, runs), got (2, 1, 1)",
+    ),
     (
         lambda: statistics.seeds_needed([0.1]),
         ValueError,

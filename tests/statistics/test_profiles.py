@@ -18,6 +18,11 @@ def test_profile_by_hand():
     assert shares.tolist() == [[0.5, 0.25, 0.25], [0.5, 0.5, 0.25], [0.75, 0.5, 0.5], [0.75, 0.5, 0.5]]
 
 
+def test_profile_of_unsolved_problems():
+    taus, shares = statistics.performance_profile([[INF, INF], [INF, INF]])
+    assert taus.tolist() == [1.0, 4.0] and not shares.any()
+
+
 def test_profile_at_given_taus():
     taus, shares = statistics.performance_profile(COSTS, taus=[1.5, 3.0, 5.0])
     assert taus.tolist() == [1.5, 3.0, 5.0]
@@ -51,7 +56,17 @@ WRONG = [
         "performance_profile: costs must be of shape (problems, solvers), not empty, got (0, 2)",
     ),
     (
-        lambda: statistics.performance_profile([[1.0, NAN]]),
+        lambda: statistics.performance_profile([[1.0]], 2.0),
+        ValueError,
+        "performance_profile: taus must be of shape (taus,), not empty, got ()",
+    ),
+    (
+        lambda: statistics.performance_profile([[1.0]], [[1.0, 2.0]]),
+        ValueError,
+        "performance_profile: taus must be of shape (taus,), not empty, got (1, 2)",
+    ),
+    (
+        lambda: statistics.performance_profile([[NAN, 0.0]]),
         ValueError,
         "performance_profile: costs must be above 0 (inf where missed), got [nan]",
     ),

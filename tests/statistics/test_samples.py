@@ -47,6 +47,7 @@ def test_results_are_plain_numbers():
         statistics.median_time(RUNS, limits),
         statistics.median_time([1.0, 2.0], 9),
         statistics.median_time([1.0, 2.0], [9, 8]),
+        statistics.median_time([np.inf] * 4, [9, 9, 2, 8]),
         statistics.sensitivity([0.1, 1.0, 10.0], [0.0, 1.0, 0.0], tolerance=0.5)[:4],
         [statistics.seeds_needed(RUNS), statistics.seeds_needed([1.0, 1.0]), statistics.seeds_needed([1, 999, -999])],
         *(statistics.paired(RUNS, other)[:3] for other in (RUNS[::-1], RUNS, np.array(RUNS) + 1)),
@@ -66,6 +67,7 @@ def test_arrays_of_jax_and_their_numbers_serve_as_well():
     assert statistics.seeds_needed(jnp.asarray(differences), power=power, confidence=confidence) == needed
     found = statistics.sensitivity([1, 10, 100], [0.0, 1.0, 0.5], tolerance=jnp.float32(0.25))
     assert found == statistics.sensitivity(jnp.array([1, 10, 100]), jnp.array([0.0, 1.0, 0.5]), tolerance=0.25)
+    assert statistics.time_to_target(jnp.array([[0.8, 0.9], [0.1, 0.2]]), jnp.float32(0.9)).tolist() == [2.0, np.inf]
 
 
 def test_large_scores_keep_their_small_differences():

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,7 +15,6 @@ def test_time_to_target():
     assert statistics.time_to_target(history, 0.8).tolist() == [2.0, INF, 1.0, 4.0]
     assert statistics.time_to_target(history, 0.15, mode="min").tolist() == [INF, INF, 2.0, 1.0]
     assert statistics.time_to_target(history, 0.1, mode="min").tolist() == [INF, INF, 2.0, 1.0]
-    assert statistics.time_to_target(jnp.asarray(history), jnp.float32(0.9)).tolist() == [3.0, INF, 3.0, INF]
 
 
 TIMES = np.array([64.0, 1.0, 512.0, 4.0, 2.0, 128.0, 8.0, 16.0, 256.0, 32.0])
@@ -55,7 +53,7 @@ OWN = ([1.0, 3.0, INF, 5.0, 6.0, INF, 8.0, 9.0], [20.0, 20.0, 2.0, 20.0, 20.0, 4
 
 
 def test_median_time_with_limits_of_their_own():
-    # S: 7/8 at 1, 7/10 more... each step times 1 - 1 / (runs still watched): 8, 6, 4, 3, 2, 1
+    # The curve is multiplied by 1 - 1 / (runs still observed) at each time reached: 8, 6, 4, 3 and 2 runs.
     survival = np.cumprod([7 / 8, 5 / 6, 3 / 4, 2 / 3, 1 / 2])
     greenwood = np.cumsum([1 / (8 * 7), 1 / (6 * 5), 1 / (4 * 3), 1 / (3 * 2), 1 / (2 * 1)])
     spread = np.exp(stats.norm.ppf(0.9) * np.sqrt(greenwood) / np.abs(np.log(survival)))
@@ -64,6 +62,50 @@ def test_median_time_with_limits_of_their_own():
     assert wanted == [6.0, 3.0, 8.0]
     assert statistics.median_time(*OWN, confidence=0.8) == tuple(wanted)
     assert statistics.median_time(*OWN).high == INF
+
+
+def kaplan_meier(times, limits, confidence):
+    """The median of the Kaplan-Meier curve and its log-log interval, by a loop over the times reached."""
+    z, survival, greenwood = stats.norm.ppf((1 + confidence) / 2), 1.0, 0.0
+    median, low, high = INF, INF, INF
+    for time in sorted(times[times <= limits]):
+        observed = np.sum(np.minimum(times, limits) >= time)
+        survival *= 1 - 1 / observed
+        greenwood += 1 / (observed * (observed - 1))
+        spread = np.exp(z * np.sqrt(greenwood) / abs(np.log(survival)))
+        curves = survival, survival**spread, survival ** (1 / spread)
+        median, low, high = (
+            min(found, time) if curve <= 0.5 else found
+            for found, curve in zip((median, low, high), curves, strict=True)
+        )
+    return median, low, high
+
+
+@pytest.mark.parametrize("confidence", [0.3, 0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
+def test_median_time_is_kaplan_and_meiers(confidence):
+    rng = np.random.default_rng(7)
+    times, limits = rng.permutation(np.arange(1.0, 61.0)), rng.uniform(40, 90, size=60)
+    times[np.argmax(times)], limits[0] = 200.0, 95.0  # the last run observed is censored
+    wanted = kaplan_meier(times, limits, confidence)
+    assert wanted[1] < wanted[0] < wanted[2] < INF
+    assert statistics.median_time(times, limits, confidence=confidence) == wanted
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("runs", [6, 9, 20, 31])
+def test_median_time_lies_between_interpolated_order_statistics(runs, confidence):
+    times = np.arange(1.0, runs + 1) ** 2
+    depth = max(d for d in range(1, runs) if 2 * stats.binom.cdf(d - 1, runs, 0.5) <= 1 - confidence or d == 1)
+    outer, inner = (1 - 2 * stats.binom.cdf(d - 1, runs, 0.5) for d in (depth, depth + 1))
+    if outer < confidence:  # too few runs
+        assert statistics.median_time(times, 9999, confidence=confidence)[1:] == (0.0, INF)
+        return
+    share = (outer - confidence) / (outer - inner)
+    weight = (runs - depth) * share / (depth + (runs - 2 * depth) * share)
+    low = (1 - weight) * times[depth - 1] + weight * times[depth]
+    high = (1 - weight) * times[runs - depth] + weight * times[runs - depth - 1]
+    wanted = times[(runs - 1) // 2], low, high
+    assert statistics.median_time(times, 9999, confidence=confidence) == pytest.approx(wanted)
 
 
 def test_median_time_with_limits_of_their_own_at_the_edges():
@@ -80,6 +122,16 @@ def test_median_time_with_limits_of_their_own_at_the_edges():
 
 
 WRONG = [
+    (
+        lambda: statistics.time_to_target(np.ones((1, 2, 3)), 0.5),
+        ValueError,
+        "time_to_target: history must be of shape (runs, epochs), not empty, got (1, 2, 3)",
+    ),
+    (
+        lambda: statistics.median_time([1.0, 2.0], [-1, 0]),
+        ValueError,
+        "median_time: limit must be above 0 and finite, got [-1.0]",
+    ),
     (
         lambda: statistics.time_to_target([0.5, 0.6], 0.5),
         ValueError,
@@ -111,7 +163,7 @@ WRONG = [
         ValueError,
         "median_time: times must be of shape (runs,), two or more, got (1, 2)",
     ),
-    (lambda: statistics.median_time([1.0, NAN], 3), ValueError, "median_time: times must be above 0, got [nan]"),
+    (lambda: statistics.median_time([NAN, 0.0], 3), ValueError, "median_time: times must be above 0, got [nan]"),
     (lambda: statistics.median_time([1.0, 0.0], 3), ValueError, "median_time: times must be above 0, got [0.0]"),
     (
         lambda: statistics.median_time([1.0, 2.0], INF),
