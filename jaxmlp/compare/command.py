@@ -52,8 +52,8 @@ when the same command is run again.
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of a command line; None: of this process."""
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="jaxmlp compare",
         description="Compare optimizers: tuned on validation data, run with fresh seeds, with intervals and verdicts.",
@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
     _add_protocol_options(parser)
     _add_problem_options(parser)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +111,7 @@ def _defaults(field: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the comparison of a command line, writes the report, and shows tables and verdicts."""
-    options, screen = parse(arguments), Screen()
+    options, screen = make_parser().parse_args(arguments), Screen()
     if options.list:
         show_list(screen)
         return

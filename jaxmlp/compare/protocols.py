@@ -78,10 +78,8 @@ def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[st
     tuned = len(fixed) < len(contestants) or not contestants
     said = [_tuning(protocol, "optimizer" if not fixed else "other optimizer"), _choice(protocol)] if tuned else []
     if fixed:
-        verb = (
-            "run at their given learning rates and are" if len(fixed) > 1 else "runs at its given learning rate and is"
-        )
-        said.insert(0, f"{listed(fixed)} {verb} not tuned.")
+        verb = "run at their given learning rates" if len(fixed) > 1 else "runs at its given learning rate"
+        said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
     fresh = f"{'Then each' if tuned else 'Each'} optimizer runs with {_count(protocol.seeds, 'fresh seed')}"
     said.append(f"{fresh}, the same for all optimizers{', none used in tuning' if tuned else ''}.")
     said.append(_SCORES[protocol.score])

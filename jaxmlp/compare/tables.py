@@ -110,7 +110,10 @@ def _texts(problem: Problem, row: dict[str, Any]) -> list[str]:
 
 
 def _interval(row: dict[str, Any], name: str, written: Callable[[float], str]) -> str:
-    return f"{written(row[name])} ({written(row[f'{name}_low'])} to {written(row[f'{name}_high'])})"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    if np.isnan(low) or np.isnan(high):
+        return f"{written(row[name])} (too few runs)"
+    return f"{written(row[name])} ({written(low)} to {written(high)})"
 
 
 def _epochs(row: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What a comparison shows on the terminal: its rules first, progress, tables and verdicts."""
 
+import contextlib
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.escape import for_terminal, printable
@@ -39,12 +41,14 @@ class Screen:
         if self._broken:
             return
         try:
-            self.console.print(*parts, sep="")
+            # Text in a file is not broken into lines; a table always is.
+            lines = all(isinstance(part, (str, Text)) for part in parts) and not self.console.is_terminal
+            self.console.print(*parts, sep="", soft_wrap=lines)
             self.console.file.flush()
         except (OSError, ValueError):
             self._broken = True
-            if self.console.file is sys.stdout:  # else Python reports the same error again when it exits
-                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+            with contextlib.suppress(OSError, ValueError):  # else Python reports the same error when it exits
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Follower:

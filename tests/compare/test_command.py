@@ -28,6 +28,7 @@ def done(tmp_path_factory):
     return run("--data", "diabetes,two_wells", "--optimizers", "gd,adam", *SMALL, "--out", out), out
 
 
+@pytest.mark.slow
 def test_the_main_job_says_its_rules_first_and_its_verdict_last(done):
     process, out = done
     assert process.returncode == 0, process.stderr
@@ -37,6 +38,7 @@ def test_the_main_job_says_its_rules_first_and_its_verdict_last(done):
     assert str(out / "report.html") in "".join(process.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_main_job_writes_report_tables_figures_and_raw_data(done):
     out = done[1]
     assert {path.name for path in out.iterdir()} == {
@@ -48,6 +50,7 @@ def test_the_main_job_writes_report_tables_figures_and_raw_data(done):
     assert len(curves) == 2 * 3 * (3 + 2) and {"1", "4"} <= set(curves.columns)
 
 
+@pytest.mark.slow
 def test_rates_are_chosen_on_validation_data_and_scores_come_from_fresh_seeds(done):
     summary, trials = pd.read_csv(done[1] / "summary.csv"), pd.read_csv(done[1] / "trials.csv")
     stages: Any = dict(iter(trials.groupby("stage")))

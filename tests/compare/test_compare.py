@@ -207,6 +207,7 @@ def faulty():
     }
 
 
+@pytest.mark.slow
 def test_faulty_optimizers_are_reported_and_end_nothing(tmp_path):
     comparison = compare(faulty(), BOWL, TINY, directory=tmp_path)
     words = {outcome.contestant: outcome.trouble for outcome in comparison.troubles()}

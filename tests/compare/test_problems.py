@@ -43,6 +43,7 @@ def test_quadratic_deep_is_deepobs():
     assert float(got) == pytest.approx(by_hand, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_adam_on_quadratic_deep_ends_at_the_published_loss():
     problem = find_problem("quadratic_deep")
     options = {"epochs": problem.epochs, "batch_size": problem.batch_size}

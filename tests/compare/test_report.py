@@ -176,6 +176,7 @@ def browse(folder, page, width, dark):
     return json.loads(html.unescape(title[1])), complaints
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 @pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
 def test_in_a_real_browser_nothing_overflows_is_fetched_or_complains(report, tmp_path, width, dark):
