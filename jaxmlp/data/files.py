@@ -139,9 +139,8 @@ def _split_header(
 
 
 def _named(name: str, names: list[str], cells: np.ndarray, lines: np.ndarray) -> TextTable:
-    """A table without a column of row numbers, whose columns have names, all different."""
-    counts = np.arange(len(cells))
-    if names[0] == "" and cells[:, 0].tolist() in (counts.astype(str).tolist(), (counts + 1).astype(str).tolist()):
+    """A table whose columns have names, all different; an unnamed first column of row labels is left out."""
+    if names[0] in ("", "Unnamed: 0") and len(set(cells[:, 0])) == len(cells):
         names, cells = names[1:], cells[:, 1:]
     require(len(names) >= 2, "load", name, "have at least 2 columns", names)
     require(all(names), "load", name, "have a name for each column", names)

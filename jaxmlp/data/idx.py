@@ -34,10 +34,11 @@ def read_idx(path: str | Path) -> np.ndarray:
 
 
 def unpacked(path: Path) -> bytes:
-    """The bytes of a file, which is decompressed if its name ends in .gz."""
-    if path.suffix.lower() != ".gz":
-        return path.read_bytes()
+    """The bytes of a file, decompressed if its name ends in .gz or it starts as gzip files do."""
+    content = path.read_bytes()
+    if path.suffix.lower() != ".gz" and content[:2] != b"\x1f\x8b":
+        return content
     try:
-        return gzip.decompress(path.read_bytes())
+        return gzip.decompress(content)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"load: {path.name} must be an uncorrupted gzip file, got {error}") from error

@@ -55,12 +55,22 @@ def table_of(function: str, source: Any, header: bool | None = None) -> Table:
         require(len(set(names)) == len(names), function, "DataFrame", "have a different name for each column", names)
         return Table("DataFrame", {name: source.iloc[:, position] for position, name in enumerate(names)})
     if isinstance(source, Mapping):
-        return Table("dict", {str(name): np.ma.asanyarray(cells) for name, cells in source.items()})
+        columns = {str(name): _cells(cells) for name, cells in source.items()}
+        lengths = {name: len(cells) for name, cells in columns.items()}
+        require(len(set(lengths.values())) == 1, function, "dict", "have columns of one length", lengths)
+        return Table("dict", columns)
     array = source if isinstance(source, np.ma.MaskedArray) else np.asarray(source)
     # bfloat16 has no kind of its own in NumPy.
     array = array.astype(np.float64) if jnp.issubdtype(array.dtype, np.floating) else array
     require(array.ndim == 2, function, "inputs", "be of shape (n, features)", array.shape)
     return Table("inputs", {f"column {position}": column for position, column in enumerate(array.T)})
+
+
+def _cells(cells: Any) -> Any:
+    """A column of a dict, (n,): a Series or masked array as it is, a list as an array, one cell as a column of one."""
+    if hasattr(cells, "to_numpy") or isinstance(cells, np.ma.MaskedArray):
+        return cells
+    return np.atleast_1d(np.array(cells, object if isinstance(cells, list) else None))
 
 
 def by_position(function: str, table: Table, names: Sequence[str]) -> Table:

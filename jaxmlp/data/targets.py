@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data.arrays import real_numbers
-from jaxmlp.data.cells import Where, cells_of, is_missing, number, numbers, refuse_amount, texts
+from jaxmlp.data.cells import Where, all_numbers, cells_of, is_missing, number, numbers, refuse_amount, texts
 
 __all__ = ["ClassName", "Classes", "RawTargets", "array_targets", "class_codes", "column_targets", "known_codes"]
 
@@ -46,7 +46,7 @@ class RawTargets:
 def column_targets(function: str, name: str, column: Any, where: Where, task: str | None) -> RawTargets:
     """Targets in a column of a table: unless `task` says otherwise, text and integers are labels, fractions numbers."""
     kind, cells = cells_of(function, f"column {name!r}", column)
-    is_text = kind in ("bool", "category", "text") and any(number(c) is None for c in cells if not is_missing(c))
+    is_text = all_numbers(cells) is None and any(number(cell) is None for cell in cells if not is_missing(cell))
     if is_text and task != "regression":
         return RawTargets(_names(function, name, kind, cells, where, task), True, where)
     if kind == "bool":

@@ -64,7 +64,7 @@ class Data(_Splits):
       )
     """
 
-    preparation: Preparation | None
+    preparation: Preparation | None = None
 
     def __new__(cls, train: Any, validation: Any, test: Any, preparation: Preparation | None = None) -> Self:
         self = super().__new__(cls, train, validation, test)
