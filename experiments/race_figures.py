@@ -56,7 +56,7 @@ def still(paths, rate, numbers, starts):
             style = {"color": color, "marker": marker, "linewidth": 1.8, "markersize": 5}
             right.plot(numbers["rates"], share, label=name, **style)
             right.fill_between(numbers["rates"], *band, color=color, alpha=0.25, linewidth=0)
-        right.axvline(rate, color=INK, linestyle=":", linewidth=1.2, label="rate of the map")
+        right.plot([rate, rate], [0, 1], color=INK, linestyle=":", linewidth=1.2, label="rate of the map")
         right.set(xscale="log", xlabel="learning rate", ylabel="share of starts that escape", ylim=(-0.03, 1.32))
         right.set_yticks(np.linspace(0, 1, 6))
         right.set_title(f"{starts} random starts: share and 95 % interval", **TITLE)

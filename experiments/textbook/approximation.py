@@ -70,11 +70,11 @@ def curves(functions):
     """The functions as columns of the targets; validation and test points lie between the training points."""
     x = np.linspace(-1, 1, POINTS, dtype=np.float32)
     between = (x[1:] + x[:-1]) / 2
-    parts = [
+    train, validation, test = (
         jaxmlp.Batch(points[:, None], np.stack([f(points) for f in functions.values()], 1).astype(np.float32))
         for points in (x, between, between)
-    ]
-    return jaxmlp.Data(*parts)
+    )
+    return jaxmlp.Data(train, validation, test)
 
 
 @cache

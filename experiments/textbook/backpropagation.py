@@ -143,8 +143,9 @@ def draw():
     """The error of one example in a small network: units colored by signal, lines as thick as the gradients."""
     params = jaxmlp.init(jax.random.key(SHOWN_KEY), SHOWN, bias=0.2)
     signals, gradients = by_hand(params, EXAMPLE, "tanh", "mse")
-    sums = jaxmlp.diagnostics.pre_activations(params, EXAMPLE.inputs, "tanh")
-    values = [EXAMPLE.inputs, *(jaxmlp.tanh(z) for z in sums[:-1]), sums[-1]]
+    inputs = jnp.asarray(EXAMPLE.inputs)
+    sums = jaxmlp.diagnostics.pre_activations(params, inputs, "tanh")
+    values = [inputs, *(jaxmlp.tanh(z) for z in sums[:-1]), sums[-1]]
     spots = [[(3.0 * place, row - (width - 1) / 2) for row in range(width)] for place, width in enumerate(SHOWN)]
     with plt.rc_context({**LOOK, "axes.grid": False}):
         figure, axis = plt.subplots(figsize=(11, 5.2))

@@ -31,7 +31,8 @@ SOLVED = 195
 
 def run(seeds=20, epochs=150, optimizers=OPTIMIZERS):
     starts = np.random.default_rng(0).uniform(-0.05, 0.05, (3, EPISODES, SIZES[0])).astype(np.float32)
-    data = jaxmlp.Data(*(jaxmlp.Batch(part, np.zeros(EPISODES, np.int32)) for part in starts))
+    train_starts, validation, test = (jaxmlp.Batch(part, np.zeros(EPISODES, np.int32)) for part in starts)
+    data = jaxmlp.Data(train_starts, validation, test)
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
     results = {name: train(keys, policy(make(rate)), data, epochs) for name, (make, rate) in optimizers.items()}
     curves = {name: np.asarray(result.history["train_seconds"]) for name, (result, _) in results.items()}

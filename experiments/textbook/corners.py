@@ -99,7 +99,8 @@ def degrees_between(params, components):
 def cluster(starts, epochs, images):
     """Inertia by gradient and by Lloyd's algorithm, (starts,) each, from the same first centers."""
     inputs = jaxmlp.load("digits").train.inputs[:images]
-    data = jaxmlp.Data(*[jaxmlp.Batch(inputs, inputs)] * 3)
+    batch = jaxmlp.Batch(inputs, inputs)
+    data = jaxmlp.Data(batch, batch, batch)
 
     def recipe(start):
         return jaxmlp.Learner(

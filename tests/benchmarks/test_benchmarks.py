@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import measures
+import benchmarks.measures as measures
 from benchmarks.gpu import gpu
 from benchmarks.limits import limit
 from benchmarks.processes import Processes

@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import pytest
 
 import experiments.__main__ as command
-from experiments import experiment, gallery, verdicts
+import experiments.experiment as experiment
+import experiments.gallery as gallery
+import experiments.verdicts as verdicts
 from experiments.experiment import Finding
 from experiments.textbook import NAMES
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+import experiments.surfaces as surfaces
 import jaxmlp
-from experiments import surfaces
 from experiments.textbook import race
 
 

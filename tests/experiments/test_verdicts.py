@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import verdicts
+import experiments.verdicts as verdicts
 
 
 def test_a_share_is_judged_by_wilsons_interval():
