@@ -68,6 +68,15 @@ def test_probability_where_one_side_always_wins():
     assert twice.low == pytest.approx(1 / (1 + z * 1.75 / 12))
 
 
+def test_probability_intervals_stay_within_0_and_1():
+    # Without clipping, rounding leads out of [0, 1] for some numbers of runs.
+    for runs_a in range(2, 30):
+        for runs_b in (2, 3, 7, 20):
+            won = statistics.probability_of_improvement(np.ones(runs_a), np.zeros(runs_b))
+            lost = statistics.probability_of_improvement(np.zeros(runs_a), np.ones(runs_b))
+            assert 0 < won.low < won.high <= 1 and 0 <= lost.low < lost.high < 1
+
+
 def test_probability_turns_with_the_sides():
     there, back = statistics.probability_of_improvement(A, B), statistics.probability_of_improvement(B, A)
     assert there == pytest.approx((1 - back.estimate, 1 - back.high, 1 - back.low))
@@ -147,6 +156,7 @@ def test_holm_by_hand():
 
 
 WRONG = [
+    (lambda: statistics.holm(0.5), ValueError, "holm: p_values must be of shape (comparisons,), got ()"),
     (
         lambda: statistics.probability_of_improvement(np.ones((3, 2)), np.ones((4, 1))),
         ValueError,

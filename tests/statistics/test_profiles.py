@@ -46,6 +46,11 @@ def test_profile_scores_at_the_ends():
 
 WRONG = [
     (
+        lambda: statistics.performance_profile(np.ones((1, 2, 3))),
+        ValueError,
+        "performance_profile: costs must be of shape (problems, solvers), not empty, got (1, 2, 3)",
+    ),
+    (
         lambda: statistics.performance_profile([1.0, 2.0]),
         ValueError,
         "performance_profile: costs must be of shape (problems, solvers), not empty, got (2,)",

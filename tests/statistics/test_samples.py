@@ -60,14 +60,15 @@ def test_results_are_plain_numbers():
 
 def test_arrays_of_jax_and_their_numbers_serve_as_well():
     scores = np.float32(RUNS)
-    wanted = statistics.mean(scores, confidence=float(np.float32(0.9)))
-    assert statistics.mean(jnp.asarray(scores), confidence=jnp.float32(0.9)) == wanted
+    wanted = statistics.mean(scores, confidence=float(np.float32(0.1)))
+    assert statistics.mean(jnp.asarray(scores), confidence=jnp.float32(0.1)) == wanted
     differences, confidence, power = scores - 2, jnp.float32(0.9), jnp.float32(0.85)
     needed = statistics.seeds_needed(differences, power=float(power), confidence=float(confidence))
     assert statistics.seeds_needed(jnp.asarray(differences), power=power, confidence=confidence) == needed
     found = statistics.sensitivity([1, 10, 100], [0.0, 1.0, 0.5], tolerance=jnp.float32(0.25))
     assert found == statistics.sensitivity(jnp.array([1, 10, 100]), jnp.array([0.0, 1.0, 0.5]), tolerance=0.25)
     assert statistics.time_to_target(jnp.array([[0.8, 0.9], [0.1, 0.2]]), jnp.float32(0.9)).tolist() == [2.0, np.inf]
+    assert statistics.time_to_target([[99_999_999.0, 1e8]], jnp.float32(1e8)).tolist() == [2.0]  # equal in float32
 
 
 def test_large_scores_keep_their_small_differences():
