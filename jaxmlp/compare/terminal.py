@@ -23,13 +23,18 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Screen:
-    """The standard output, which never ends a comparison: a character that it cannot show is replaced, and after a
-    failed write, as with a closed pipe, nothing more is written."""
+    """The standard output, whose failures never end a comparison.
+
+    A character that it cannot show is replaced; after a failed write, as to a closed pipe, nothing more is written.
+
+    Attributes:
+      console: the console of rich that writes to it.
+    """
 
     def __init__(self) -> None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
-        self.console = Console(highlight=False)
+        self.console: Console = Console(highlight=False)
         self._broken = False
 
     def say(self, text: object, style: str = "") -> None:

@@ -34,9 +34,12 @@ class Trainer:
         directory: str | Path | None = None,
         follow: Callable[[str, int], object] | None = None,
     ) -> None:
-        self.problem, self.contestant = problem, contestant
+        self.problem: Problem = problem
+        self.contestant: Contestant = contestant
         self.fresh_data: jaxmlp.Data = problem.fresh_data
-        self.done, self.reused, self.seconds = 0, 0, 0.0
+        self.done: int = 0
+        self.reused: int = 0
+        self.seconds: float = 0.0
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
         self._follow = follow or (lambda text, done: None)
 

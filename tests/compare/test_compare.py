@@ -263,6 +263,7 @@ def test_the_metric_its_direction_and_the_time_to_the_target(comparison):
     assert row["steps_to_target"] == 4 * row["epochs_to_target"]
 
 
+@pytest.mark.slow
 def test_studies_are_independent_and_scored_by_time():
     protocol = Protocol(
         "by time", "random", trials=4, low=0.01, high=0.3, tuning_seeds=1, studies=3, seeds=1, score="time"
@@ -278,6 +279,7 @@ def test_studies_are_independent_and_scored_by_time():
     np.testing.assert_allclose(speeds, np.where(np.isinf(outcome.fresh["time"]), 0, 1 / outcome.fresh["time"]))
 
 
+@pytest.mark.slow
 def test_refit_trains_on_validation_rows_too_and_scores_the_last_epoch():
     problem = BOWL._replace(refit=True)
     outcome = compare("gd", problem, TINY).outcomes["bowl", "gd"]
@@ -285,6 +287,7 @@ def test_refit_trains_on_validation_rows_too_and_scores_the_last_epoch():
     np.testing.assert_allclose(outcome.fresh["score"], outcome.curves["validation_loss"].iloc[:, -1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_comparison_goes_on_and_another_optimizer_begins_anew(tmp_path, monkeypatch):
     trained = []
     plain = jaxmlp.train_many
