@@ -13,6 +13,7 @@ from jaxmlp.compare.comparison import checked_problems, checked_protocol, compar
 from jaxmlp.compare.contestants import OPTIMIZERS, parse_contestants, split_outside_brackets
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.files import exists
 from jaxmlp.compare.findings import analyze
 from jaxmlp.compare.problems import PROBLEMS, Problem, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
@@ -128,7 +129,7 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     """The comparison of a command line."""
     protocol = checked_protocol(options.protocol, {name: getattr(options, name) for name in _OF_PROTOCOL})
     contestants = parse_contestants(options.optimizers)
-    given = [options.problems] if Path(options.problems).exists() else split_outside_brackets(options.problems)
+    given = [options.problems] if exists(options.problems) else split_outside_brackets(options.problems)
     problems = checked_problems([_problem_of(source.strip(), options) for source in given])
     out = options.out or _default_folder(options, given, problems, protocol)
     describe(screen, protocol, problems, contestants)

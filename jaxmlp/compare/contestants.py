@@ -13,12 +13,11 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import jaxmlp
 from jaxmlp.compare.errors import UserError
-from jaxmlp.compare.files import from_file, is_in_file
+from jaxmlp.compare.files import exists, from_file, is_in_file
 
 OPTIMIZERS: tuple[str, ...] = (
     *("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"),
@@ -122,7 +121,7 @@ def split_outside_brackets(text: str) -> list[str]:
 def _match(text: str) -> re.Match[str] | None:
     """The parts of an optimizer's text; the path of a file may hold any of the signs `= ( ) @`."""
     match = _FILE_FORM.fullmatch(text)
-    if match and match["name"] and Path(text[: match.end("source")].rpartition(":")[0]).exists():
+    if match and match["name"] and exists(text[: match.end("source")].rpartition(":")[0]):
         return re.compile(r"(?P<name>(?!))?(?P<source>.+?\.py:\w+)" + _REST, re.DOTALL).fullmatch(text)
     return match or _FORM.fullmatch(text)
 

@@ -11,12 +11,20 @@ from typing import Any
 from jaxmlp.compare.errors import UserError
 
 
+def exists(path: str) -> bool:
+    """Whether a path exists; False for a text that cannot be one."""
+    try:
+        return Path(path).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, with a null character, or of an unknown user
+        return False
+
+
 def is_in_file(source: object) -> bool:
     """Whether a text has the form `my_file.py:name` or `package.module:name`.
 
     A path that exists, or that has a colon elsewhere, such as `C:/data.csv` or `dir:x/data.csv`, has not.
     """
-    if not isinstance(source, str) or Path(source).exists():
+    if not isinstance(source, str) or exists(source):
         return False
     place, colon, name = source.rpartition(":")
     is_module = all(part.isidentifier() for part in place.split("."))

@@ -127,6 +127,14 @@ def test_files_in_folders_of_any_name(tmp_path, folder, monkeypatch):
     assert (plain.name, plain.rate, fixed.name, fixed.rate) == ("mine", None, "x", 0.1)
     (tmp_path / folder / "data.csv").write_text("x,y\n" + "\n".join(f"{i},{i}.5" for i in range(40)))
     assert find_problem(f"{folder}/data.csv").name == "data"
+    with pytest.raises(UserError, match="must be a Problem, or a function that returns one"):
+        find_problem(f"{folder}/mine.py:__name__")
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "a\0b", "~nobody/data.csv", "", "=", ":"])
+def test_texts_that_cannot_be_paths_are_unknown_problems(text):
+    with pytest.raises(UserError, match="unknown problem|cannot be created"):
+        find_problem(text)
 
 
 def leaves(learning_rate):

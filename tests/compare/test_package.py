@@ -16,7 +16,7 @@ from jaxmlp.__main__ import main
 from jaxmlp.compare.command import make_parser
 
 PACKAGE = Path(jaxmlp.compare.__file__).parent
-ROOT = Path(jaxmlp.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def imported(path):

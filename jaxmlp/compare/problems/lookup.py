@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from jaxmlp.compare.errors import UserError
-from jaxmlp.compare.files import from_file, is_in_file, short
+from jaxmlp.compare.files import exists, from_file, is_in_file, short
 from jaxmlp.compare.problems.networks import NETWORKS, any_data
 from jaxmlp.compare.problems.problem import Problem
 from jaxmlp.compare.problems.quadratic import quadratic_deep
@@ -48,8 +48,8 @@ def find_problem(source: ProblemLike, folder: str | Path | None = None, hidden: 
     if isinstance(source, Problem):
         return source
     source = str(source)
-    named = None if Path(source).exists() else _NAMED.fullmatch(source)
-    if named is not None:
+    named = _NAMED.fullmatch(source)
+    if named is not None and not exists(source) and not exists(source.rpartition(".py:")[0] + ".py"):
         return find_problem(named["source"].strip(), folder, hidden)._replace(name=named["name"].strip())
     if is_in_file(source):
         return _of_file(source)
@@ -76,7 +76,7 @@ def _of_file(source: str) -> Problem:
 
 
 def _words(source: str, error: Exception) -> str:
-    unknown = source not in PROBLEMS and not Path(source).exists() and "source must be one of" in str(error)
+    unknown = source not in PROBLEMS and not exists(source) and "source must be one of" in str(error)
     if not unknown:
         return f"problem {source!r} cannot be created: {error}"
     return (
