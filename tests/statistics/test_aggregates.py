@@ -32,7 +32,7 @@ def hall_interval(scores, confidence=0.95):
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_mean_is_the_hull_of_students_interval_and_halls(sign, confidence):
+def test_mean_interval_contains_those_of_student_and_hall(sign, confidence):
     scores = sign * np.array(RUNS)
     hall, student = hall_interval(scores[:, None], confidence), student_interval(scores, confidence)
     assert hall != pytest.approx(student, rel=0.01)
@@ -50,7 +50,7 @@ def test_mean_by_hand():
     assert interval.high == pytest.approx(high)
 
 
-def test_mean_of_tasks_without_skewness_is_welchs_interval():
+def test_mean_interval_of_tasks_without_skewness_is_that_of_welch():
     a, b = np.array([1.0, 2.0, 3.0]), np.array([10.0, 14.0, 18.0])
     welch = stats.ttest_ind(a, -b, equal_var=False).confidence_interval()
     interval = statistics.mean(np.stack([a, b], axis=1))
@@ -106,14 +106,14 @@ def winsorized_iqm(scores):
 
 
 def test_iqm_by_hand():
-    # 1 of 5, 2 of 11, and of 6 runs by 2 tasks 3 at either end
+    # At either end 1 of 5 scores is cut, 2 of 11, and 3 of 6 runs by 2 tasks.
     assert statistics.iqm([5.0, 1.0, 2.0, 90.0, 4.0]).estimate == pytest.approx(11 / 3)
     assert statistics.iqm(RUNS).estimate == pytest.approx(np.mean(sorted(RUNS)[2:-2]))
     scores = np.array([[1.0, 2, 3, 4, 5, 6], [0, 0, 0, 100, 200, 300]]).T
     assert statistics.iqm(scores).estimate == pytest.approx((1 + 2 + 3 + 4 + 5 + 6) / 6)
 
 
-def test_iqm_of_few_scores_is_tukeys_and_mclaughlins():
+def test_iqm_interval_of_few_scores_is_that_of_tukey_and_mclaughlin():
     scores = np.array(RUNS[:9])
     low, high = stats.mstats.trimmed_mean_ci(scores, limits=(2 / 9, 2 / 9))
     interval = statistics.iqm(scores)
@@ -139,7 +139,7 @@ def test_iqm_interval_is_a_studentized_bootstrap_within_tasks(shape):
 
 
 def test_iqm_of_few_scores_keeps_one_degree_of_freedom():
-    # Two runs of four tasks: eight scores, less four trimmed, less four means leave none.
+    # Two runs of four tasks: eight scores minus four trimmed ones minus four means leave no degree of freedom.
     scores = np.array([[1.0, 2.0, 3.0, 4.0], [1.5, 5.0, 2.5, 7.0]])
     estimate, error = winsorized_iqm(scores)
     t = stats.t.ppf(0.975, 1)
@@ -158,7 +158,7 @@ def test_iqm_follows_its_seed():
     assert statistics.iqm(RUNS, seed=3) == statistics.iqm(RUNS, seed=3) != statistics.iqm(RUNS, seed=4)
 
 
-def test_iqm_of_two_runs_is_students():
+def test_iqm_interval_of_two_runs_is_that_of_student():
     assert statistics.iqm([1.0, 4.0]) == pytest.approx((2.5, *student_interval(np.array([1.0, 4.0]))))
 
 

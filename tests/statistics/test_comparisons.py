@@ -34,7 +34,7 @@ A = [3.0, 5.0, 2.0, 8.0, 4.0]
 B = [1.0, 3.0, 6.0]
 
 
-def test_probability_is_mann_whitneys_share_averaged_over_tasks():
+def test_probability_is_the_mann_whitney_share_averaged_over_tasks():
     assert statistics.probability_of_improvement(A, B).estimate == pytest.approx(9.5 / 15)
     assert stats.mannwhitneyu(A, B).statistic == 9.5
     both = statistics.probability_of_improvement(np.array([A, A]).T, np.array([B, [9.0, 9.0, 8.0]]).T)
@@ -48,17 +48,17 @@ def test_probability_interval_of_one_task():
     assert statistics.probability_of_improvement(A, B, confidence=0.9) == pytest.approx((p, low, high), rel=1e-9)
 
 
-def test_probability_interval_of_tasks_some_always_won():
+def test_probability_interval_if_some_tasks_are_always_won():
     a, b = np.array([A, A, A]).T, np.array([B, [0.0, 1.0, 1.5], [9.0, 9.0, 9.0]]).T
     p, weight = (9.5 / 15 + 1) / 3, 2.2
-    # Half a pair of fifteen from certainty, on either side.
+    # Certain tasks count as half a pair of fifteen away from 0 or 1.
     contested = (weight * brunner_munzel_error(A, B) + hanley_mcneil(9.5 / 15, 5, 3)) / (weight + 1)
     variance = (contested + 2 * hanley_mcneil(1 / 30, 5, 3)) / 9
     low, high = wilson(p, stats.norm.ppf(0.975) ** 2 * variance / (p * (1 - p)))
     assert statistics.probability_of_improvement(a, b) == pytest.approx((p, low, high), rel=1e-9)
 
 
-def test_probability_where_one_side_always_wins():
+def test_probability_if_one_side_always_wins():
     # r = (1 + (2.5 - 1) / 2) / 6 for 2 runs against 3, low = 1 / (1 + z^2 r)
     z = stats.norm.ppf(0.975) ** 2
     won, lost = (statistics.probability_of_improvement(*pair) for pair in (([4, 5], [1, 2, 3]), ([1, 2, 3], [4, 5])))
@@ -77,7 +77,7 @@ def test_probability_intervals_stay_within_0_and_1():
             assert 0 < won.low < won.high <= 1 and 0 <= lost.low < lost.high < 1
 
 
-def test_probability_turns_with_the_sides():
+def test_probability_of_swapped_sides_is_the_complement():
     there, back = statistics.probability_of_improvement(A, B), statistics.probability_of_improvement(B, A)
     assert there == pytest.approx((1 - back.estimate, 1 - back.high, 1 - back.low))
 
@@ -105,8 +105,8 @@ def test_paired_p_value_agrees_with_the_interval(shift):
     assert nearer == pytest.approx(0.0, abs=1e-9)
 
 
-def test_paired_p_value_of_skewed_differences_is_halls():
-    differences = np.array(RUNS) - 7.0  # below 0 with a long tail above: Student is too sure
+def test_paired_p_value_of_skewed_differences_uses_halls_transformation():
+    differences = np.array(RUNS) - 7.0  # negative with a long upper tail: the t test is too confident
     k = stats.skew(differences) / np.sqrt(11)
     t = differences.mean() / stats.sem(differences)
     skewed = t + k * t**2 / 3 + k**2 * t**3 / 27 + k / 6
@@ -127,7 +127,7 @@ def test_identical_differences_are_judged_by_the_sign_test(n):
     assert result[1:] == (pytest.approx(p), -INF, 0, 0, n, n)
     limits = (-0.25, -0.25) if p < 0.05 else (NAN, NAN)
     assert result.difference == pytest.approx((-0.25, *limits), nan_ok=True)
-    # Six pairs give p = 1 / 32, which 97 % does not reach.
+    # Six pairs give p = 1 / 32: not significant at 3 %, just significant at 1 / 32.
     assert np.isnan(statistics.paired([2.0] * 6, [1.0] * 6, confidence=0.97).difference.low)
     assert statistics.paired([2.0] * 6, [1.0] * 6, confidence=1 - 1 / 32).difference == (1.0, 1.0, 1.0)
 
@@ -138,7 +138,7 @@ def test_differences_that_vary_by_rounding_count_as_identical():
     result = statistics.paired(scores + 0.1, scores)
     assert result.p_value == 1 / 16 and result.effect_size == INF
     assert result.difference == pytest.approx((0.1, NAN, NAN), nan_ok=True)
-    # Four units in the last place of the largest score, and one more.
+    # The tolerance is four units in the last place of the largest score.
     eps = np.finfo(float).eps
     assert statistics.paired([2.0, 2.0 - 8 * eps, 2.0], [1.0, 1.0, 1.0]).effect_size == INF
     assert statistics.paired([2.0, 2.0 - 9 * eps, 2.0], [1.0, 1.0, 1.0]).effect_size < INF

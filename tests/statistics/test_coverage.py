@@ -41,7 +41,7 @@ def test_probability_of_improvement_covers(shift):
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_two_of_one_kind_are_told_apart_no_more_than_they_should(name):
+def test_two_samples_of_one_distribution_are_rarely_told_apart(name):
     draws = DRAWS[name][0](np.random.default_rng(2), (400, 2, 10))
     false = [statistics.paired(*pair).p_value < 0.05 for pair in draws]
     assert np.mean(false) <= 0.08

@@ -23,7 +23,7 @@ def test_seeds_needed():
     assert statistics.seeds_needed(differences_of_effect(0.05)) == 4205
     assert statistics.seeds_needed(differences_of_effect(0.5), confidence=0.99) == 63
     assert [statistics.seeds_needed(differences_of_effect(effect)) for effect in (0.9, 2.0, 3.0)] == [16, 5, 4]
-    # By noncentral t too, though more than a thousand are counted by the normal distribution.
+    # The noncentral t distribution gives this too; numbers above a thousand come from the normal approximation.
     assert statistics.seeds_needed(differences_of_effect(0.06), confidence=0.99) == 4137
 
 
@@ -65,7 +65,7 @@ def test_identical_differences_need_the_seeds_of_the_sign_test():
         assert stats.binomtest(0, seeds - 1).pvalue >= 1 - confidence
 
 
-def test_seeds_needed_have_the_power():
+def test_seeds_needed_reach_the_power():
     seeds = int(statistics.seeds_needed(differences_of_effect(0.7)))
     draws = np.random.default_rng(0).normal(0.7, 1.0, size=(20_000, seeds))
     p_values = np.asarray(stats.ttest_1samp(draws, 0, axis=1)[1])
@@ -90,7 +90,7 @@ def test_sensitivity_counts_the_unbroken_stretch_only():
     assert found == pytest.approx((0.01, 10**-2.5, 10**-1.5, 1.0, False))
 
 
-def test_sensitivity_goes_by_the_spacing_of_the_grid():
+def test_sensitivity_interpolates_over_the_logarithm_of_the_rate():
     found = statistics.sensitivity([1e-6, 1e-3, 1e-1], [0.0, 1.0, 0.5], tolerance=0.25)
     assert found == pytest.approx((1e-3, 10**-3.75, 1e-2, 1.75, False))
 

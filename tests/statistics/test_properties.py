@@ -1,4 +1,4 @@
-"""Properties that hold for any scores: order, shift and scale, swapped sides, duplicates, nested intervals."""
+"""Properties that hold for all scores: order, shift and scale, swapped sides, duplicates, nested intervals."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def permuted(data, length):
 def test_the_order_of_runs_and_tasks_does_not_matter(scores, data):
     for function in (statistics.mean, statistics.iqm):
         again = scores[permuted(data, len(scores))][:, permuted(data, scores.shape[1])]
-        if function is statistics.mean or scores.size < 10:  # the bootstrap draws runs by their place
+        if function is statistics.mean or scores.size < 10:  # the bootstrap draws positions
             close(function(again), function(scores))
         else:
             close(function(again).estimate, function(scores).estimate)
@@ -63,7 +63,7 @@ def test_intervals_shift_and_scale_with_the_scores(scores, shift, scale, confide
 
 @EXAMPLES
 @given(tables())
-def test_intervals_turn_with_the_sign_and_contain_their_estimate(scores):
+def test_negated_scores_negate_the_interval(scores):
     for function in (statistics.mean, statistics.iqm):
         there, back = function(scores), function(-scores)
         if function is statistics.mean or scores.size < 10:
@@ -220,7 +220,7 @@ def test_profiles_ignore_order_scale_and_duplicates_of_problems(problems, solver
 
 @EXAMPLES
 @given(st.lists(st.one_of(EIGHTHS, st.just(-INF)), min_size=2, max_size=6), SHIFTS, SCALES, POSITIVE)
-def test_sensitivity_shifts_scales_and_turns(scores, shift, scale, tolerance):
+def test_sensitivity_shifts_scales_and_negates(scores, shift, scale, tolerance):
     if not np.isfinite(scores).any():
         scores[0] = 0.0
     scores, rates = np.array(scores), 10.0 ** np.arange(len(scores))

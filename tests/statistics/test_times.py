@@ -33,8 +33,8 @@ def test_median_time_by_hand():
     assert statistics.median_time([3.0, 1.0, 2.0], 9) == (2.0, 0.0, INF)
 
 
-def test_median_time_of_runs_cut_off():
-    # Four are beyond 50, wherever: the upper end is not known.
+def test_median_time_of_censored_runs():
+    # Four runs are above 50, at whatever time: the upper limit is unknown.
     for late in (TIMES, np.where(TIMES > 50, INF, TIMES)):
         assert statistics.median_time(late, 50) == pytest.approx((16.0, 2 + WEIGHT * 2, INF))
     assert statistics.median_time(TIMES, 15) == pytest.approx((INF, 2 + WEIGHT * 2, INF))
@@ -52,7 +52,7 @@ def test_median_time_needs_six_runs_for_an_interval():
 OWN = ([1.0, 3.0, INF, 5.0, 6.0, INF, 8.0, 9.0], [20.0, 20.0, 2.0, 20.0, 20.0, 4.0, 20.0, 20.0])
 
 
-def test_median_time_with_limits_of_their_own():
+def test_median_time_with_one_limit_per_run():
     # The curve is multiplied by 1 - 1 / (runs still observed) at each time reached: 8, 6, 4, 3 and 2 runs.
     survival = np.cumprod([7 / 8, 5 / 6, 3 / 4, 2 / 3, 1 / 2])
     greenwood = np.cumsum([1 / (8 * 7), 1 / (6 * 5), 1 / (4 * 3), 1 / (3 * 2), 1 / (2 * 1)])
@@ -82,7 +82,7 @@ def kaplan_meier(times, limits, confidence):
 
 
 @pytest.mark.parametrize("confidence", [0.3, 0.5, 0.68, 0.8, 0.9, 0.95, 0.99])
-def test_median_time_is_kaplan_and_meiers(confidence):
+def test_median_time_agrees_with_a_kaplan_meier_loop(confidence):
     rng = np.random.default_rng(7)
     times, limits = rng.permutation(np.arange(1.0, 61.0)), rng.uniform(40, 90, size=60)
     times[np.argmax(times)], limits[0] = 200.0, 95.0  # the last run observed is censored
@@ -108,16 +108,16 @@ def test_median_time_lies_between_interpolated_order_statistics(runs, confidence
     assert statistics.median_time(times, 9999, confidence=confidence) == pytest.approx(wanted)
 
 
-def test_median_time_with_limits_of_their_own_at_the_edges():
+def test_median_time_with_one_limit_per_run_at_the_edges():
     assert statistics.median_time([INF, INF, 5.0, INF], [9, 9, 2, 8]) == (INF, 9.0, INF)
     assert statistics.median_time([1.0, 1.0, 1.0], [1, 2, 3]) == (1.0, 1.0, INF)
-    # Reached at the very limit; and by just half of the runs.
+    # Reached exactly at the limit, and by exactly half of the runs.
     assert statistics.median_time([3.0, 5.0, 9.0], [3.0, 5.0, 6.0]).estimate == 5.0
     for runs in range(4, 40, 2):
         limits = np.full(runs, 99.0)
         limits[-1] = 98.0
         assert statistics.median_time(np.arange(1.0, runs + 1), limits).estimate == runs / 2
-    # A run cut off before anyone arrived: no band yet, and no bound from there.
+    # A run stopped before any run reached the target: the band is undefined there and gives no bound.
     assert statistics.median_time([INF, 5.0, 5.0, 6.0, 7.0], [1, 9, 9, 9, 9]).low == 5.0
 
 
