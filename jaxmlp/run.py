@@ -146,11 +146,12 @@ def checked_data(function: str, data: Any) -> int:
     """The number of training rows of data whose splits are complete, finite and not empty."""
     complete = hasattr(data, "train") and hasattr(data, "validation")
     require(complete, function, "data", "be a Data with train and validation", data, TypeError)
-    _check_split(function, "data.validation", data.validation)
-    return _check_split(function, "data.train", data.train)
+    check_split(function, "data.validation", data.validation)
+    return check_split(function, "data.train", data.train)
 
 
-def _check_split(function: str, name: str, split: PyTree) -> int:
+def check_split(function: str, name: str, split: PyTree) -> int:
+    """The number of rows of a split that is complete, finite and not empty."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(split):
         argument = name + jax.tree_util.keystr(path)
         require(np.size(leaf) > 0 and np.ndim(leaf) > 0, function, argument, "have at least one row", np.shape(leaf))

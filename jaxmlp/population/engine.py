@@ -71,9 +71,9 @@ class Half:
         self.epochs = 0
 
     @property
-    def busy(self) -> bool:
-        """Whether any lane carries a trial."""
-        return bool((self.trial >= 0).any())
+    def running(self) -> int:
+        """How many lanes carry a trial."""
+        return int((self.trial >= 0).sum())
 
     def fill(self, queue: deque[int]) -> None:
         """Puts the next trials of the queue into free lanes, device by device in turn."""
@@ -140,7 +140,7 @@ class Half:
         self.trial[rows] = -1
         return Ended(trials, result, test)
 
-    def running(self) -> dict[int, tuple[int, np.ndarray, int]]:
+    def carried(self) -> dict[int, tuple[int, np.ndarray, int]]:
         """For each trial in progress: its lane, its monitored history so far, and its epochs."""
         plan = self.work.program.plan
         history = np.asarray(self.lanes.run.history[f"validation_{plan.monitor}"])
@@ -153,6 +153,19 @@ class Half:
         leaves = jax.tree.leaves(jax.device_get(plain(self.lanes)))
         epochs, busy = np.asarray(self.lanes.run.epoch), np.flatnonzero(self.trial >= 0)
         return {int(self.trial[i]): Saved(turn, int(i), int(epochs[i]), [leaf[i] for leaf in leaves]) for i in busy}
+
+
+class Segment(NamedTuple):
+    """A segment that is over: the half that ran it, and the trials that ended in it, if any."""
+
+    half: Half
+    ended: Ended | None
+
+
+class AtRest(NamedTuple):
+    """No segment is in flight: all halves, in the order of their turns."""
+
+    halves: list[Half]
 
 
 def make_halves(work: Work, lanes: int, queue: deque[int], saved: dict[int, Saved]) -> list[Half]:
@@ -170,21 +183,21 @@ def make_halves(work: Work, lanes: int, queue: deque[int], saved: dict[int, Save
 
 def segments(
     halves: list[Half], queue: deque[int], pace: "Pace", pause: Callable[[], bool]
-) -> Iterator[tuple[Half, Ended | None] | None]:
+) -> Iterator[Segment | AtRest]:
     """Runs all trials of a queue.
 
     Yields:
-      After every segment, the half that ran it and the trials that ended in it; and None whenever `pause()` asked for
-      a pause and all lanes are at rest, which is the moment to save them.
+      A `Segment` after every segment; and `AtRest`, which is the moment to save the lanes, whenever `pause()` is true
+      and no segment is in flight any more.
     """
     ready, in_flight = deque(halves), deque()
     while ready or in_flight:
         if pause() and not in_flight:
-            yield None
+            yield AtRest(list(ready))
         while ready and not pause():
             half = ready.popleft()
             half.fill(queue)
-            if half.busy:
+            if half.running:
                 half.dispatch(pace.epochs)
                 in_flight.append(half)
         if in_flight:
@@ -192,7 +205,7 @@ def segments(
             ended = half.collect()
             pace.measure(half.epochs)
             ready.append(half)
-            yield half, ended
+            yield Segment(half, ended)
 
 
 class Pace:

@@ -4,7 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -12,7 +12,7 @@ from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.ended import Ended
-from jaxmlp.population.engine import Half, Pace, Work, make_halves, segments
+from jaxmlp.population.engine import AtRest, Half, Pace, Work, make_halves, segments
 from jaxmlp.population.identity import describe
 from jaxmlp.population.lanes import Program, compiled, lane_bytes, make_mesh
 from jaxmlp.population.placement import lanes_per_half
@@ -22,7 +22,7 @@ from jaxmlp.population.shards import checked_shard
 from jaxmlp.population.signals import interruptible
 from jaxmlp.population.study import Study
 from jaxmlp.population.trials import Group, make_groups
-from jaxmlp.run import Settings, prepare
+from jaxmlp.run import Settings, check_split, prepare
 from jaxmlp.types import Scalar
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -113,67 +113,78 @@ def train_many(
     store = Directory(directory, description, works)
     mine = set(range(index, len(rows), count))
     plan = works[0].program.plan
-    before = _only(store.ended, mine)
-    tally, reporter = Tally(plan, len(mine), before), Reporter(progress, callback)
-    rungs = None if pruner is None else Rungs(pruner, plan.epochs)
+    tally, reporter = Tally(plan, len(mine), _only(store.ended, mine)), Reporter(progress, callback)
+    session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, plan.epochs))
     try:
         for number, work in enumerate(works):
-            _run_group(number, work, mine, lanes, store, tally, reporter, rungs)
+            _run_group(number, work, lanes, session)
     finally:
         reporter.close(tally.progress(running=0))
     return Study(description, _only(store.ended, mine))
 
 
-def _run_group(
-    number: int,
-    work: Work,
-    mine: set[int],
-    lanes: int | None,
-    store: Directory,
-    tally: Tally,
-    reporter: Reporter,
-    rungs: Rungs | None,
-) -> None:
-    """Runs what is left of a group: takes the trials that ended, stores, prunes, reports, and saves what is running."""
+class _Session(NamedTuple):
+    """What all groups of a call share: the trials of this process, and where their results go."""
+
+    mine: set[int]
+    store: Directory
+    tally: Tally
+    reporter: Reporter
+    rungs: Rungs | None
+
+
+def _run_group(number: int, work: Work, lanes: int | None, session: _Session) -> None:
+    """Runs what is left of a group: takes the trials that ended, stores, prunes, reports, saves, and stops if asked."""
+    mine, store, tally, reporter, rungs = session
     wanted = {int(trial) for trial in work.group.indices} & mine - store.done
     if not wanted:
         return
-    saved = store.load_lanes(number, work, wanted)
-    queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
-    devices = list(work.program.mesh.devices.flat)
-    each = lanes_per_half(lanes, devices, len(work.group.seeds), lane_bytes(work.shape))
-    halves = make_halves(work, each, queue, saved)
+    halves, queue = _resumed(number, work, wanted, lanes, store)
     # With a pruner the length of a segment decides who reaches a rung first, and must not depend on the clock.
     pace = Pace(work.program, None if rungs is None else rungs.first)
     checkpointed = time.monotonic()
+    for half in halves:
+        _prune(half, work, session)  # what was decided before an interruption
     with interruptible(store.path is not None) as interruption:
 
         def pause() -> bool:
             return bool(interruption) or time.monotonic() - checkpointed > _SECONDS_BETWEEN_CHECKPOINTS
 
         for event in segments(halves, queue, pace, pause):
-            if event is None:  # all lanes are at rest
-                store.save_lanes(number, work, halves)
+            if isinstance(event, AtRest):
+                store.save_lanes(number, work, event.halves)
                 checkpointed = time.monotonic()
                 interruption.leave()
                 continue
-            half, ended = event
-            if ended is not None:
-                store.add(ended)
-                tally.add(ended)
-            if rungs is not None:
-                _prune(half, rungs, store, work)
-            reporter.report(tally.progress(running=int(sum((half.trial >= 0).sum() for half in halves))))
+            if event.ended is not None:
+                store.add(event.ended)
+                tally.add(event.ended)
+            _prune(event.half, work, session)
+            reporter.report(tally.progress(running=sum(half.running for half in halves)))
         interruption.leave()
     store.drop_lanes()
 
 
-def _prune(half: Half, rungs: Rungs, store: Directory, work: Work) -> None:
-    """Judges the running trials of a half; a verdict is on disk before it takes effect."""
+def _resumed(
+    number: int, work: Work, wanted: set[int], lanes: int | None, store: Directory
+) -> tuple[list[Half], deque[int]]:
+    """The lanes of a group, saved trials in their places, and the queue of all others."""
+    saved = store.load_lanes(number, work, wanted)
+    queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
+    devices = list(work.program.mesh.devices.flat)
+    each = lanes_per_half(lanes, devices, len(work.group.seeds), lane_bytes(work.shape))
+    return make_halves(work, each, queue, saved), queue
+
+
+def _prune(half: Half, work: Work, session: _Session) -> None:
+    """Judges the trials that a half carries; a verdict is on disk before it takes effect."""
+    rungs, store = session.rungs, session.store
+    if rungs is None:
+        return
     rungs.learn(store.new_verdicts())
     known = len(rungs.own)
     sign = 1.0 if work.program.plan.mode == "min" else -1.0
-    for trial, (lane, history, epochs) in half.running().items():
+    for trial, (lane, history, epochs) in half.carried().items():
         half.prune[lane] = rungs.falls(trial, sign * history, epochs)
     if len(rungs.own) > known:
         store.save_verdicts(rungs.own)
@@ -191,6 +202,7 @@ def _work(group: Group, data: Data, devices: list[Any], settings: Settings) -> W
     one = jax.tree.map(lambda column: column[0], group.numbers)
     learner = _example(group, one)
     require(hasattr(data, "test"), "train_many", "data", "have a test split", data, TypeError)
+    check_split("train_many", "data.test", data.test)
     plan, stopping = prepare("train_many", learner, data, settings)
     mesh = make_mesh(devices)
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
@@ -202,8 +214,16 @@ def _work(group: Group, data: Data, devices: list[Any], settings: Settings) -> W
 
 def _example(group: Group, numbers: Any) -> Any:
     """The group's learner, shapes only: made with traced numbers, as the engine will."""
+    structures = []
+
+    def leaves(numbers):  # JAX keeps the structure of results, and with it functions of the user's, for good
+        leaves, structure = jax.tree.flatten(group.make(numbers))
+        structures.append(structure)
+        return leaves
+
     try:
-        return jax.eval_shape(group.make, numbers)
+        shapes = jax.eval_shape(leaves, numbers)
+        return structures[-1].unflatten(shapes)
     except jax.errors.ConcretizationTypeError as error:
         rule = "not branch on a hyperparameter or convert it: they are traced numbers (jnp.where can choose)"
         raise ValueError(f"train_many: recipe must {rule}, got: {str(error).splitlines()[0]}") from error

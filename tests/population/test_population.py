@@ -15,7 +15,6 @@ from jaxmlp.population.engine import Half, Pace
 from jaxmlp.population.lanes import Orders, compiled, lane_bytes
 from jaxmlp.population.placement import lanes_per_half
 from jaxmlp.population.progress import Progress, Reporter
-from jaxmlp.population.pruning import Rungs
 from jaxmlp.population.train import _work
 from jaxmlp.population.trials import make_groups
 from jaxmlp.run import Settings
@@ -99,7 +98,7 @@ def test_vmapped_lanes_agree_to_rounding(data, seven):
     half = Half(work._replace(program=program, compiled=compiled(groups[0].owners, program)), 7)
     half.fill(deque(range(7)))
     losses = {}
-    while half.busy:
+    while half.running:
         half.dispatch(4)
         ended = half.collect()
         if ended is not None:
@@ -228,32 +227,6 @@ def test_more_is_better_in_populations_too(data):
     assert study.table()["validation_accuracy"].tolist() == history.max(axis=1).tolist()
 
 
-def test_pruning_ends_the_worse_trials(data):
-    pruner = jaxmlp.successive_halving(first=1, factor=3)
-    rates = [1e-6, 1e-5, 1e-4, 1e-3, 0.1, 0.3]
-    table = train_many(
-        rate_only, data, seeds=3, learning_rate=rates, epochs=40, pruner=pruner, lanes=4, **QUIET
-    ).table()
-    pruned = table[table["status"] == "pruned"]
-    assert 6 <= len(pruned) < len(table)
-    assert pruned["epochs"].max() < 40
-    losses = table.groupby("status")["validation_loss"].median()
-    assert losses["pruned"] > losses["finished"]
-    assert np.isfinite(table["test_loss"]).all()
-
-
-def test_a_rung_keeps_the_best_third_of_those_that_came():
-    rungs = Rungs(jaxmlp.successive_halving(first=2, factor=3), epochs=20)
-    assert list(rungs.seen) == [2, 6, 18]
-    assert not rungs.falls("first", [9.0, 5.0], 2)  # alone, it is the best
-    assert not rungs.falls("better", [9.0, 4.0], 2)
-    assert rungs.falls("worse", [9.0, 4.5], 2)
-    assert not rungs.falls("early", [1.0], 1)  # not at a rung yet
-    assert not rungs.falls("best so far counts", [3.0, 8.0, 7.0], 3)
-    assert rungs.falls("late judged by its value at the rung", [9.0, 8.0, 0.1], 3)
-    assert not rungs.falls("first", [9.0, 5.0, 5.0, 5.0, 5.0, 3.0], 6)  # judged once a rung; here alone again
-
-
 def test_the_callback_gets_the_facts(data):
     facts = []
     train_many(rate_only, data, seeds=5, learning_rate=[0.1, 1e30], callback=facts.append, **PLAN, **QUIET)
@@ -328,11 +301,6 @@ def test_wrong_input_is_refused(data, changes, error, text):
     arguments = {name: value for name, value in arguments.items() if value is not ...}
     with pytest.raises(error, match=text):
         train_many(arguments.pop("recipe"), data, **arguments)
-
-
-def test_pruners_are_checked():
-    with pytest.raises(ValueError, match="successive_halving: factor must be at least 2, got 1"):
-        jaxmlp.successive_halving(factor=1)
 
 
 def test_cpu_devices_cannot_change_once_jax_has_started():

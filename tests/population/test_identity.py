@@ -1,0 +1,188 @@
+"""What is on disk is only ever returned for the study that it belongs to."""
+
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxmlp
+from jaxmlp import load_study, train_many
+from jaxmlp.population import identity
+from jaxmlp.population.storage import DamagedFileError
+
+RATES = jnp.array([0.1, 0.2])
+
+
+def tiny(rate):
+    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(rate))
+
+
+def other(rate):
+    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(2 * rate))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return jaxmlp.load("moons", rows=60)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data):
+    directory = tmp_path_factory.mktemp("finished")
+    return directory, small(directory, data)
+
+
+def small(directory, data, recipe=tiny, **changes):
+    arguments = {"seeds": 2, "epochs": 3, "progress": False, **changes}
+    if callable(recipe):
+        arguments = {"rate": [0.1, 0.2], **arguments}
+    return train_many(recipe, data, directory=directory, **arguments)
+
+
+def refused(directory, data, words, **changes):
+    """The same call with these changes is refused in these words, and leaves every file as it was."""
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(ValueError, match=f"train_many: directory must hold a study of {words}"):
+        small(directory, data, **changes)
+    assert {path: path.read_bytes() for path in directory.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"recipe": other}, "this recipe: the learner that it makes is another program"),
+        ({"seeds": 3}, "these hyperparameters and seeds"),
+        ({"seeds": [1, 0]}, "these hyperparameters and seeds"),
+        ({"rate": [0.1, 0.3]}, "these hyperparameters and seeds"),
+        ({"epochs": 4}, "these epochs, .*, got .*'epochs': 3} there, {'epochs': 4} here"),
+        ({"batch_size": 16}, "these epochs, batch size"),
+        ({"mode": "max"}, "these epochs, batch size, monitor, mode"),
+        ({"monitor": "accuracy"}, "these epochs, batch size, monitor"),
+        ({"patience": 2}, "these epochs, batch size, monitor, mode, patience"),
+        ({"min_delta": 0.1}, "these epochs, batch size, monitor, mode, patience and min_delta"),
+        ({"pruner": jaxmlp.successive_halving()}, "this pruner"),
+    ],
+)  # fmt: skip
+def test_another_study_is_refused(finished, data, changes, words):
+    refused(finished[0], data, words, **changes)
+
+
+def test_other_data_are_refused(finished):
+    refused(finished[0], jaxmlp.load("moons", rows=60, seed=1), "these data")
+
+
+def test_a_batch_of_learners_with_other_numbers_is_another_study(tmp_path, data):
+    small(tmp_path, data, recipe=jax.vmap(tiny)(RATES))
+    again = small(tmp_path, data, recipe=jax.vmap(tiny)(RATES))
+    assert len(again.done) == 4
+    refused(tmp_path, data, "these learners: their numbers differ", recipe=jax.vmap(tiny)(2 * RATES))
+
+
+def test_another_pruner_or_none_is_another_study(tmp_path, data):
+    small(tmp_path, data, pruner=jaxmlp.successive_halving(1, 3))
+    refused(tmp_path, data, r"this pruner, got .*: \[1, 3\] there, None here")
+    refused(tmp_path, data, "this pruner", pruner=jaxmlp.successive_halving(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("XLA_FLAGS", "--xla_cpu_enable_fast_math=true", "these XLA flags"),
+        ("XLA_FLAGS", "--xla_cpu_prefer_vector_width=256 --xla_dump_to=/tmp/x", "these XLA flags"),
+    ],
+)
+def test_flags_that_may_change_bits_are_another_study(finished, data, monkeypatch, variable, value, words):
+    monkeypatch.setenv(variable, value)
+    refused(finished[0], data, words)
+
+
+def test_flags_that_change_no_bits_do_not_matter(finished, data, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8 --xla_dump_to=/tmp/x")
+    assert small(finished[0], data).table().equals(finished[1].table())
+
+
+def test_another_instruction_set_is_another_study(finished, data, monkeypatch):
+    monkeypatch.setattr(identity, "_instruction_sets", lambda: ["avx"])
+    refused(finished[0], data, "this platform and instruction set")
+
+
+def test_another_processor_is_another_study(finished, data, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "vax")
+    refused(finished[0], data, "this platform and instruction set")
+
+
+def test_another_version_of_jax_is_another_study(finished, data, monkeypatch):
+    monkeypatch.setattr(jax, "__version__", "0.0.1")
+    refused(finished[0], data, "this version of JAX, got .* 0.0.1")
+
+
+def test_the_number_of_devices_and_lanes_does_not_matter(finished, data):
+    again = small(finished[0], data, devices=jax.devices()[:2], lanes=1)
+    assert again.table().equals(finished[1].table())
+
+
+def test_files_of_another_study_are_refused(tmp_path, data):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    small(ours, data)
+    small(theirs, data, rate=[0.3, 0.4])
+    stranger = next(theirs.glob("trials-*"))
+    shutil.copy(stranger, ours)
+    for read in (lambda: load_study(ours), lambda: small(ours, data)):
+        with pytest.raises(DamagedFileError, match=f"{stranger.name} must be .* of this study, got a file of another"):
+            read()
+
+
+def test_a_description_of_another_study_is_refused(tmp_path, data):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    small(ours, data)
+    small(theirs, data, rate=[0.3, 0.4])
+    shutil.copy(theirs / "study.json", ours)
+    with pytest.raises(DamagedFileError, match="got a file of another study"):
+        load_study(ours)
+
+
+def test_a_study_is_not_saved_over_another(finished, data, tmp_path):
+    in_memory = small(None, data)
+    in_memory.save(tmp_path / "saved")
+    assert load_study(tmp_path / "saved").table().equals(finished[1].table())
+    for directory in (tmp_path / "saved", finished[0]):
+        with pytest.raises(FileExistsError, match="Study.save: directory must not hold a study already, got"):
+            in_memory.save(directory)
+
+
+def test_two_saved_studies_do_not_mix(data, tmp_path):
+    for name in ("one", "two"):
+        small(None, data).save(tmp_path / name)
+    shutil.copy(next((tmp_path / "one").glob("trials-*")), tmp_path / "two")
+    with pytest.raises(DamagedFileError, match="got a file of another study"):
+        load_study(tmp_path / "two")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"content": {}, "sha256": ""}'])
+def test_a_broken_description_is_named(tmp_path, content):
+    (tmp_path / "study.json").write_text(content)
+    with pytest.raises(
+        DamagedFileError, match=r"study.json must be an undamaged file .* restore it, or start in another"
+    ):
+        load_study(tmp_path)
+
+
+def test_a_description_without_trials_is_named(tmp_path):
+    from jaxmlp.population.storage import write_json
+
+    write_json(tmp_path / "study.json", {"trials": 3})
+    with pytest.raises(DamagedFileError, match="got no description of a study"):
+        load_study(tmp_path)
+
+
+def test_the_description_is_readable(finished):
+    content = json.loads((finished[0] / "study.json").read_text())["content"]
+    assert content["settings"] == {
+        "epochs": 3, "batch_size": 42, "monitor": "loss", "mode": "min", "min_delta": 0.0, "patience": None,
+    }  # fmt: skip
+    assert content["trials"][3] == {"rate": 0.2, "seed": 1}
+    assert content["platform"].startswith("cpu, ")
+    assert np.all([len(digest) == 64 for digest in (content["data"], *content["programs"].values())])
