@@ -15,6 +15,8 @@ __all__ = [
     "Where",
     "all_numbers",
     "cells_of",
+    "in_column",
+    "in_rows",
     "input_column",
     "is_missing",
     "number",
@@ -38,6 +40,16 @@ _DATE = re.compile(
     rf"|{_MONTH}[- ]\d{{1,2}}(,? \d{{4}})?)([ T]\d{{1,2}}:\d\d.*)?|\d{{1,2}}:\d\d(:\d\d(\.\d+)?)?",
     re.IGNORECASE,
 )
+
+
+def in_column(where: Where, name: str) -> Where:
+    """The words for the cells of a column."""
+    return lambda row: f"{where(row)}, column {name!r}"
+
+
+def in_rows(where: Where, rows: np.ndarray) -> Where:
+    """The words for some of the rows."""
+    return lambda row: where(int(rows[row]))
 
 
 class RawColumn(NamedTuple):
@@ -83,18 +95,18 @@ def number(cell: object) -> float | None:
         return None
 
 
-def numbers(function: str, name: str, cells: Sequence[Any] | np.ndarray, where: Where) -> np.ndarray:
+def numbers(function: str, cells: Sequence[Any] | np.ndarray, where: Where) -> np.ndarray:
     """(n,) float64 of cells that must all be numbers that float32 can hold; NaN for missing ones."""
     quick = all_numbers(cells)
     if quick is not None and not (np.abs(quick) > _LARGEST).any():
         return quick
     found = [np.nan if is_missing(cell) else number(cell) for cell in cells]
     for row, value in enumerate(found):
-        place = f"{where(row)}, column {name!r}" if value is None or abs(value) > _LARGEST else ""
-        if value is None:
-            refuse_amount(function, place, cells[row])
-        require(value is not None, function, place, "be a number", cells[row])
-        require(not place, function, place, "be a finite float32 number", cells[row])
+        if value is None or abs(value) > _LARGEST:
+            place, cell = where(row), cells[row]
+            refuse_amount(function, place, cell)
+            require(value is not None, function, place, "be a number", cell)
+            require(False, function, place, "be a finite float32 number", cell if isinstance(cell, str) else value)
     return np.array(found, np.float64)
 
 
@@ -158,8 +170,8 @@ def input_column(function: str, name: str, column: Any, where: Where) -> RawColu
         return RawColumn(name, texts(cells))
     present = [] if all_numbers(cells) is not None else [row for row, cell in enumerate(cells) if not is_missing(cell)]
     if not present or any(number(cells[row]) is not None for row in present):
-        return RawColumn(name, numbers(function, name, cells, where))
-    place = f"{where(present[0])}, column {name!r}"
+        return RawColumn(name, numbers(function, cells, in_column(where, name)))
+    place = in_column(where, name)(present[0])
     values = texts(cells)
     refuse_amount(function, place, values[present[0]])
     dates = [row for row in present if _DATE.fullmatch(values[row])]
@@ -180,6 +192,7 @@ def _check_categories(function: str, place: str, values: np.ndarray) -> None:
 
 def refuse_amount(function: str, place: str, cell: object) -> None:
     """Refuses texts such as 1,234 or 12 % or $5, which would become categories."""
-    is_amount = isinstance(cell, str) and _AMOUNT.fullmatch(cell.strip()) and not _DATE.fullmatch(cell.strip())
+    text = cell.strip() if isinstance(cell, str) and number(cell) is None else ""
+    is_amount = _AMOUNT.fullmatch(text) and not _DATE.fullmatch(text)
     rule = "be a number without thousands separators, percent or currency signs, and with a decimal point"
     require(not is_amount, function, place, rule, cell)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.cells import RawColumn, Where, cells_of, numbers, texts
+from jaxmlp.data.cells import RawColumn, Where, cells_of, in_column, numbers, texts
 from jaxmlp.data.tables import Table
 
 __all__ = ["Column", "encoded", "fit_column", "new_column"]
@@ -89,4 +89,4 @@ def new_column(function: str, name: str, is_number: bool, table: Table) -> RawCo
     """The cells of a known column in other rows: numbers or categories, as in the training rows."""
     require(name in table.columns, function, table.place, f"have a column {name!r}", list(table.columns))
     cells = cells_of(function, f"column {name!r}", table.columns[name]).values
-    return RawColumn(name, numbers(function, name, cells, table.where) if is_number else texts(cells))
+    return RawColumn(name, numbers(function, cells, in_column(table.where, name)) if is_number else texts(cells))

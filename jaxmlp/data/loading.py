@@ -136,7 +136,7 @@ def kind_of(source: Source) -> str:
     """The kind of a source: bundled, idx, gate, made, csv (a table in a file), frame or arrays."""
     if isinstance(source, str) and source in NAMES:
         return next(kind for kind, names in _KINDS.items() if source in names)
-    if isinstance(source, Path) or (isinstance(source, str) and source.lower().removesuffix(".gz").endswith(SUFFIXES)):
+    if isinstance(source, Path) or _is_path(source):
         return "csv"
     if is_frame(source):
         return "frame"
@@ -149,6 +149,14 @@ def kind_of(source: Source) -> str:
 
 
 _TABULAR = ("csv", "frame", "arrays")
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str) and source.lower().removesuffix(".gz").endswith(SUFFIXES)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: str | None) -> None:
@@ -174,12 +182,13 @@ def _fractions_and_own(
     kind: str, source: Source, asked: Mapping[str, Any]
 ) -> tuple[dict[str, float], dict[str, Source]]:
     """({split: fraction of the rows}, {split: rows of its own}); validation is in neither if it is 0."""
-    own = {name: value for name, value in asked.items() if not isinstance(value, (int, float, np.number))}
+    own = {name: value for name, value in asked.items() if not _is_number(value)}
     fractions = {name: value for name, value in asked.items() if name not in own}
     what = source if isinstance(source, str) else kind
     for name, value in own.items():
-        known = kind in _TABULAR and kind_of(value) in _TABULAR
-        require(known, "load", name, f"be a fraction for {what}", type(value).__name__)
+        require(kind in _TABULAR, "load", name, f"be a fraction for {what}", type(value).__name__)
+        is_other = is_frame(value) or isinstance(value, (tuple, list, Path)) or _is_path(value)
+        require(is_other, "load", name, "be a fraction or rows of their own", value)
     if kind == "idx":
         fractions.pop("test", None)
     if fractions.get("validation") == 0:
@@ -197,6 +206,10 @@ def _tables(
     splits = {}
     for name, value in own.items():
         splits[name], more = without_missing("load", _one_table(value, task, layout, read), missing)
+        if isinstance(read.inputs, np.ndarray):
+            features, count = read.inputs.shape[1], np.shape(splits[name].inputs)[1]
+            rule = f"have as many features as the training rows ({features})"
+            require(count == features, "load", name, rule, count)
         dropped += more
     return read, splits, dropped
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data.arrays import check_inputs
-from jaxmlp.data.cells import RawColumn, Where
+from jaxmlp.data.cells import RawColumn, Where, in_column, in_rows
 from jaxmlp.data.columns import new_column
 from jaxmlp.data.tables import ColumnName, Table, by_position, column_name, input_names, table_of
 from jaxmlp.data.targets import RawTargets, array_targets, column_targets
@@ -41,8 +41,7 @@ class Rows:
         """Some of the rows, in the order given."""
         inputs = self.inputs
         taken = inputs[rows] if isinstance(inputs, np.ndarray) else tuple(column.take(rows) for column in inputs)
-        where = self.where
-        return replace(self, inputs=taken, targets=self.targets.take(rows), where=lambda row: where(int(rows[row])))
+        return replace(self, inputs=taken, targets=self.targets.take(rows), where=in_rows(self.where, rows))
 
 
 def array_rows(function: str, inputs: Any, targets: Any, task: str | None, like: Rows | None = None) -> Rows:
@@ -88,7 +87,7 @@ def table_rows(
     name = column_name(function, "target", names, target)
     inputs = _columns(function, table, input_names(function, names, name, ignore), like)
     require(len(inputs[0].values) > 0, function, table.place, "have at least one row", 0)
-    targets = column_targets(function, name, table.columns[name], table.where, task)
+    targets = column_targets(function, table.columns[name], in_column(table.where, name), task)
     return Rows(table.place, inputs, targets, name, table.where, table)
 
 
@@ -127,7 +126,7 @@ def _refuse(function: str, rows: Rows, row: int, name: str | None) -> None:
     rule = "have a value (missing='drop' leaves such rows out, missing='impute' fills them in)"
     if name is None:
         rule = "have a value (a target cannot be imputed; missing='drop' leaves such rows out)"
-    place = rows.targets.where(row) if column is None else f"{rows.where(row)}, column {column!r}"
+    place = rows.targets.where(row) if name is None else in_column(rows.where, name)(row)
     cells = rows.table.columns[column] if rows.table and column is not None else None
     cell = None if cells is None else cells.iloc[row] if hasattr(cells, "iloc") else cells[row]
-    require(False, function, place, rule, cell if isinstance(cell, str) else None)
+    require(False, function, place, rule, cell.strip() if isinstance(cell, str) else None)

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data.arrays import real_numbers
-from jaxmlp.data.cells import Where, all_numbers, cells_of, is_missing, number, numbers, refuse_amount, texts
+from jaxmlp.data.cells import Where, all_numbers, cells_of, in_rows, is_missing, number, numbers, refuse_amount, texts
 
 __all__ = ["ClassName", "Classes", "RawTargets", "array_targets", "class_codes", "column_targets", "known_codes"]
 
@@ -39,26 +39,26 @@ class RawTargets:
         return np.asarray(np.isnan(self.values).any(axis=1))
 
     def take(self, rows: np.ndarray) -> "RawTargets":
-        """The targets of some rows; errors no longer tell their places."""
-        return replace(self, values=self.values[rows])
+        """The targets of some rows."""
+        return replace(self, values=self.values[rows], where=in_rows(self.where, rows))
 
 
-def column_targets(function: str, name: str, column: Any, where: Where, task: str | None) -> RawTargets:
+def column_targets(function: str, column: Any, where: Where, task: str | None) -> RawTargets:
     """Targets in a column of a table: unless `task` says otherwise, text and integers are labels, fractions numbers."""
-    kind, cells = cells_of(function, f"column {name!r}", column)
+    kind, cells = cells_of(function, "target", column)
     is_text = all_numbers(cells) is None and any(number(cell) is None for cell in cells if not is_missing(cell))
     if is_text and task != "regression":
-        return RawTargets(_names(function, name, kind, cells, where, task), True, where)
+        return RawTargets(_names(function, kind, cells, where, task), True, where)
     if kind == "bool":
         cells = np.array([np.nan if is_missing(cell) else float(cell) for cell in cells])
-    values = numbers(function, name, cells, where)
+    values = numbers(function, cells, where)
     are_whole = bool((values[~np.isnan(values)] % 1 == 0).all())
     if task == "classification" or (task is None and (kind == "category" or are_whole)):
         return RawTargets(_numbers_as_names(values), True, where)
     return RawTargets(values[:, None], False, where)
 
 
-def _names(function: str, name: str, kind: str, cells: np.ndarray, where: Where, task: str | None) -> np.ndarray:
+def _names(function: str, kind: str, cells: np.ndarray, where: Where, task: str | None) -> np.ndarray:
     if kind == "bool":
         found = np.empty(len(cells), object)
         found[:] = [None if is_missing(cell) else bool(cell) for cell in cells]
@@ -66,7 +66,7 @@ def _names(function: str, name: str, kind: str, cells: np.ndarray, where: Where,
     found = texts(cells)
     for row, cell in enumerate(found if task is None else ()):
         if isinstance(cell, str) and "_" not in cell and number(cell) is None:
-            refuse_amount(function, f"{where(row)}, column {name!r}", cell)
+            refuse_amount(function, where(row), cell)
     return found
 
 
@@ -87,20 +87,21 @@ def array_targets(function: str, targets: Any, rows: int, task: str | None) -> R
     rule = "be of shape (n,) or (n, outputs)"
     require(len(values.shape) in (1, 2), function, "targets", rule, values.shape)
     require(values.shape[0] == rows, function, "targets", f"have as many rows as inputs ({rows})", values.shape[0])
-    is_real = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray) and _is_real(values.dtype)
-    is_regression = task == "regression" or (task is None and jnp.issubdtype(values.dtype, np.floating))
-    if isinstance(values, np.ndarray) and is_real and is_regression and not np.isnan(values).any():
+    if isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray) and _are_numbers(values, task):
         require(values.size > 0, function, "targets", "have at least one output", values.shape)
         return RawTargets(real_numbers(function, "targets", values).reshape(rows, -1), False, "targets row {}".format)
     if len(values.shape) == 2:
         return _outputs(function, values, task)
     is_floating = cells_of(function, "targets", values).kind == "float"
     task = "regression" if is_floating and task is None else task
-    return column_targets(function, "targets", values, "targets row {}".format, task)
+    return column_targets(function, values, "targets row {}".format, task)
 
 
-def _is_real(dtype: np.dtype) -> bool:
-    return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating))
+def _are_numbers(values: np.ndarray, task: str | None) -> bool:
+    """Whether an array has numbers to predict, none of them missing."""
+    is_floating = jnp.issubdtype(values.dtype, np.floating)
+    is_real = is_floating or values.dtype.kind in "biu"
+    return is_real and (task == "regression" or (task is None and is_floating)) and not np.isnan(values).any()
 
 
 def _outputs(function: str, values: Any, task: str | None) -> RawTargets:
@@ -111,7 +112,7 @@ def _outputs(function: str, values: Any, task: str | None) -> RawTargets:
     require(values.shape[1] > 0, function, "targets", "have at least one output", values.shape)
     columns = [values.iloc[:, i] if hasattr(values, "iloc") else values[:, i] for i in range(values.shape[1])]
     where = "targets row {}".format
-    found = [column_targets(function, f"output {i}", column, where, "regression") for i, column in enumerate(columns)]
+    found = [column_targets(function, column, where, "regression") for column in columns]
     return RawTargets(np.concatenate([one.values for one in found], axis=1), False, where)
 
 
@@ -127,7 +128,9 @@ def class_codes(values: np.ndarray) -> tuple[np.ndarray, Classes]:
 def known_codes(function: str, targets: RawTargets, classes: Classes) -> np.ndarray:
     """(n,) labels of class names that must be among those of training."""
     codes = {name: code for code, name in enumerate(classes)}
-    for row, value in enumerate(targets.values):
+    are_text = any(isinstance(name, str) for name in classes)
+    values = [str(value) for value in targets.values] if are_text else targets.values.tolist()
+    for row, value in enumerate(values):
         rule = f"be one of the {len(classes)} classes in training"
         require(value in codes, function, targets.where(row), rule, value)
-    return np.array([codes[value] for value in targets.values], np.int64)
+    return np.array([codes[value] for value in values], np.int64)
