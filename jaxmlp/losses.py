@@ -90,7 +90,9 @@ def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Ar
     """
     check_positive("huber", delta=delta)
     size = jnp.abs(residuals("huber", predictions, targets))
-    delta = jnp.minimum(jnp.asarray(delta, size.dtype), jnp.finfo(size.dtype).max)
+    largest = float(jnp.finfo(size.dtype).max)  # an infinite delta times |e| - |e| would be NaN
+    delta = min(float(delta), largest) if is_concrete(delta) else delta
+    delta = jnp.minimum(jnp.asarray(delta, size.dtype), largest)
     inside = jnp.minimum(size, delta)
     # (0.5 * e) * e equals 0.5 * e^2 to the bit, without overflow in between.
     return jnp.mean(0.5 * inside * inside + delta * (size - inside))

@@ -97,7 +97,7 @@ def r2(predictions: ArrayLike, targets: ArrayLike) -> Array:
     deviations = wide - jnp.mean(wide, axis=0, keepdims=True)
     is_constant = jnp.max(wide, axis=0) == jnp.min(wide, axis=0)
     # Squares of tiny or huge targets would underflow or overflow; their ratio is the same in any unit.
-    unit = power_of_two(jnp.where(is_constant, 0, jnp.max(jnp.abs(deviations), axis=0)))[None]
+    unit = power_of_two(jnp.where(is_constant, 1, jnp.max(jnp.abs(deviations), axis=0)))[None]
     unexplained = jnp.sum(jnp.square(errors / unit), axis=0)
     total = jnp.where(is_constant, 1, jnp.sum(jnp.square(deviations / unit), axis=0))
     worst = lax.stop_gradient(jnp.max(jnp.abs(errors), axis=0))

@@ -51,8 +51,11 @@ def weighted(weights: Array, values: Array) -> Array:
 
 
 def power_of_two(size: Array) -> Array:
-    """The largest power of two up to each size, 1 for size 0: division by it is exact; constant for derivatives."""
-    limits = jnp.finfo(size.dtype)
+    """The largest power of two up to each size >= 0: division by it is exact. A constant for derivatives.
+
+    It and its reciprocal stay normal numbers: XLA may multiply by the reciprocal, and flushes subnormal ones to 0.
+    """
+    least = int(jnp.finfo(size.dtype).minexp)
     _, exponent = jnp.frexp(lax.stop_gradient(size))
-    exponent = jnp.clip(exponent - 1, int(limits.minexp), int(limits.maxexp) - 1)
-    return jnp.where(size > 0, jnp.ldexp(jnp.ones_like(size), exponent), jnp.ones_like(size))
+    exponent = jnp.where(size > 0, jnp.clip(exponent - 1, least, -least), least)
+    return jnp.ldexp(jnp.ones_like(size), exponent)

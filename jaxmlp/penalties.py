@@ -103,7 +103,7 @@ def _bounded(w: Array, limit: Scalar) -> Array:
     unit = power_of_two(jnp.max(jnp.abs(wide), axis=0, keepdims=True, initial=0.0))
     scaled = wide / unit
     squared = jnp.sum(jnp.square(scaled), axis=0, keepdims=True)
-    norm = jnp.sqrt(jnp.maximum(squared, jnp.finfo(wide.dtype).tiny))  # the gradient of the root at 0 would be NaN
+    norm = jnp.sqrt(jnp.where(squared > 0, squared, 1))  # the gradient of the root at 0 would be NaN
     size = norm * unit  # infinite if it overflows, hence above the limit
     return jnp.where(size > limit, scaled * (jnp.minimum(size, limit) / norm), wide).astype(w.dtype)
 

@@ -3,6 +3,7 @@
 import re
 
 import chex
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import scipy.special
 import sklearn.cluster
 import sklearn.metrics
+from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from jaxmlp import r2
@@ -441,3 +443,171 @@ def test_every_loss_runs_under_vmap():
     rows = [reference(z, label) for z, label in zip(LOGITS[:, None], ONE_HOT[:, None], strict=True)]
     mapped = jax.jit(jax.vmap(cross_entropy))(jnp.array(LOGITS, jnp.float32), LABELS)
     np.testing.assert_allclose(mapped, rows, rtol=1e-5)
+
+
+# Every dtype.
+
+REALS = ["bool", "int8", "uint8", "int32", "uint32", "float16", "bfloat16", "float32"]
+FLOATS = ["float16", "bfloat16", "float32"]
+
+
+@pytest.mark.parametrize("loss", [mse, sse, huber])
+@pytest.mark.parametrize("left", REALS)
+def test_the_sides_of_an_error_may_be_of_any_dtype(loss, left):
+    """One side holds fractions, whatever the other is: nothing is rounded to an integer, nothing wraps around."""
+    whole = np.array([0, 1, 1, 0])
+    for right in REALS:
+        fractions = np.array([0.5, 2.25, 0.0, 7.0]) if right in FLOATS else np.array([1, 2, 0, 7])
+        one, other = jnp.array(whole).astype(left), jnp.array(fractions).astype(right)
+        expected = loss(jnp.array(whole, jnp.float32), other.astype(jnp.float32))
+        assert loss(one, other) == loss(other, one)
+        assert float(loss(one, other)) == pytest.approx(float(expected), rel=0.01)
+        assert jnp.issubdtype(loss(one, other).dtype, jnp.floating)
+
+
+def test_an_error_of_integers_in_float64(x64):
+    large = np.array([2**40 + 1, 0])
+    assert mse(large, np.array([2**40, 0])) == mse(np.array([2**40, 0]), large) == 0.5
+    assert mse(np.array([1, 2]), np.array([0.5, 2.0], np.float32)) == 0.125
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, perceptron])
+@pytest.mark.parametrize("scores", ["int8", "int32", "float16", "float32"])
+def test_binary_losses_of_every_dtype(loss, scores):
+    """A soft label stays soft beside integer scores."""
+    z, soft = np.array([3, -2, 0, 1]), np.array([0.25, 0.5, 1.0, 0.0], np.float32)
+    expected = float(loss(z.astype(np.float32), soft))
+    assert loss(jnp.array(z, scores), soft) == pytest.approx(expected, rel=1e-6)
+    for labels in ("bool", "uint8", "int32", "bfloat16"):
+        hard = loss(jnp.array(z, scores), jnp.array([1, 0, 1, 0]).astype(labels))
+        assert float(hard) == pytest.approx(float(loss(z.astype(np.float32), [1, 0, 1, 0])), rel=0.01)
+
+
+def test_cross_entropy_of_integer_logits():
+    logits = np.array([[3, -1, 0], [0, 2, 2]])
+    for labels in (
+        [0, 2],
+        np.eye(3)[[0, 2]],
+        np.eye(3, dtype=bool)[[0, 2]],
+        np.array([[0.5, 0.5, 0], [0, 0.25, 0.75]]),
+    ):
+        expected = float(cross_entropy(logits.astype(np.float32), labels))
+        assert cross_entropy(logits, labels) == pytest.approx(expected, rel=1e-6)
+
+
+def test_inertia_of_pixels_does_not_wrap_around():
+    assert inertia(np.array([[0, 255]], np.uint8), np.array([[255, 0]], np.uint8)) == 2 * 255**2
+    assert inertia(np.array([[0], [3]]), np.array([[0.5]])) == 6.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "first"),
+    [
+        (mse, "predictions"),
+        (sse, "predictions"),
+        (huber, "predictions"),
+        (binary_cross_entropy, "logits"),
+        (perceptron, "scores"),
+        (cross_entropy, "logits"),
+    ],
+)
+def test_complex_numbers_are_refused(loss, first):
+    with refuses(TypeError, f"{loss.__name__}: {first} must be real numbers, got 'complex64'"):
+        loss(jnp.ones((2, 2), jnp.complex64), jnp.ones((2, 2)))
+
+
+# The extremes.
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_both_branches_of_binary_cross_entropy_keep_full_precision(dtype, x64):
+    """softplus(z) - t * z is 0 at t = 1 beyond logit 8 in bfloat16, 17 in float32 and 37 in float64."""
+    most = 9 if dtype == "float16" else 80
+    z = jnp.linspace(-most, most, 41).astype(dtype)
+    exact = np.log1p(np.exp(-np.abs(np.asarray(z, np.float64)))) + np.maximum(np.asarray(z, np.float64), 0)
+    tolerance = 10 * float(jnp.finfo(dtype).eps)
+    values, gradients = jax.vmap(jax.value_and_grad(binary_cross_entropy), (0, None))(z, jnp.zeros((), dtype))
+    mirrored, opposite = jax.vmap(jax.value_and_grad(binary_cross_entropy), (0, None))(-z, jnp.ones((), dtype))
+    for found in (values, mirrored):
+        np.testing.assert_allclose(np.asarray(found, np.float64), exact, rtol=tolerance)
+    for found in (gradients, -opposite):
+        np.testing.assert_allclose(
+            np.asarray(found, np.float64), scipy.special.expit(np.asarray(z, np.float64)), rtol=tolerance
+        )
+
+
+@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.given(st.floats(-80, 80, width=32), st.floats(0, 1, width=32))
+def test_binary_cross_entropy_of_soft_labels_is_exact(z, t):
+    value, gradient = jax.jit(jax.value_and_grad(binary_cross_entropy))(jnp.float32(z), jnp.float32(t))
+    exact = t * np.logaddexp(0, -np.float64(z)) + (1 - np.float64(t)) * np.logaddexp(0, np.float64(z))
+    assert value == pytest.approx(exact, rel=1e-6)
+    assert gradient == pytest.approx(scipy.special.expit(np.float64(z)) - t, rel=1e-5, abs=1e-7)
+
+
+def test_infinite_logits_cost_nothing_if_they_are_right():
+    z, right = jnp.array([jnp.inf, -jnp.inf]), jnp.array([1, 0])
+    for loss in (binary_cross_entropy, perceptron):
+        value, gradient = jax.value_and_grad(loss)(z, right)
+        assert value == 0
+        np.testing.assert_array_equal(gradient, [0, 0])
+        assert loss(z, 1 - right) == np.inf
+        assert np.isnan(loss(jnp.array([jnp.nan, 1.0]), right))
+
+
+MASKED = np.array([[2.0, 1.0, -np.inf], [-np.inf, 0.0, 0.0]], np.float32)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32", "bool", "index"])
+@pytest.mark.parametrize("smoothing", [0.0, jnp.float32(0.0)], ids=["constant", "traced"])
+def test_a_class_of_logit_minus_infinity_does_not_contribute(dtype, smoothing):
+    labels = np.array([1, 2])
+    labels = jnp.array(labels if dtype == "index" else np.eye(3)[labels]).astype("int32" if dtype == "index" else dtype)
+    value, gradient = jax.jit(jax.value_and_grad(cross_entropy))(MASKED, labels, smoothing)
+    assert value == pytest.approx((np.log1p(np.e) + np.log(2)) / 2, rel=1e-6)
+    sigmoid = scipy.special.expit(1)
+    np.testing.assert_allclose(gradient, [[sigmoid / 2, -sigmoid / 2, 0], [0, 0.25, -0.25]], rtol=1e-6)
+
+
+def test_a_label_at_logit_minus_infinity_costs_infinity():
+    assert cross_entropy(MASKED, [2, 2]) == np.inf
+    assert cross_entropy(MASKED, np.eye(3)[[2, 2]]) == np.inf
+    assert cross_entropy(MASKED, [1, 2], 0.1) == np.inf
+
+
+def test_smoothing_of_zero_keeps_its_derivative():
+    """The loss is linear in the smoothing."""
+    slope = jax.grad(cross_entropy, 2)(jnp.array(LOGITS, jnp.float32), LABELS, 0.0)
+    assert slope == pytest.approx(reference(LOGITS, ONE_HOT, 1.0) - reference(LOGITS, ONE_HOT), rel=1e-5)
+
+
+def test_huber_at_the_extremes_of_its_dtype():
+    assert huber(jnp.float16(300), jnp.float16(0), 400.0) == 45_000  # 300^2 is infinite in float16
+    for dtype in FLOATS:
+        assert huber(jnp.array(2.0, dtype), jnp.array(0.0, dtype), 1e300) == 2  # delta is infinite in the dtype
+    assert jax.grad(huber)(jnp.float16(300), jnp.float16(0), 400.0) == 300
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_gradients_are_finite_at_the_extremes(dtype):
+    most = 100 if dtype == "float16" else 1e4
+    z = jnp.array([[most, -most, 0.0], [0.0, 0.0, 0.0], [-most, most, most], [1e-4, -1e-4, 0.0]], dtype)
+    labels = jnp.array([0, 1, 2, 1])
+    for loss in (mse, sse, huber, r2, binary_cross_entropy, perceptron, cross_entropy):
+        for given in (jnp.eye(3)[labels].astype(dtype), jnp.eye(3, dtype=int)[labels]):
+            value, gradient = jax.value_and_grad(loss)(z, given)
+            assert value.dtype == gradient.dtype == dtype
+            assert np.isfinite(value), loss.__name__
+            assert np.isfinite(gradient).all(), loss.__name__
+
+
+# Many labels for an example.
+
+
+def test_multi_label_binary_cross_entropy_is_the_mean_over_all_answers(x64):
+    logits, answers = RNG.normal(size=(6, 4)), RNG.integers(0, 2, (6, 4))
+    expected = sklearn.metrics.log_loss(answers.ravel(), scipy.special.expit(logits).ravel())
+    for dtype in ("int32", "bool", "uint8", "float64"):
+        close(binary_cross_entropy(logits, answers.astype(dtype)), expected)
+    columns = [binary_cross_entropy(logits[:, i], answers[:, i]) for i in range(4)]
+    close(binary_cross_entropy(logits, answers), np.mean(columns))

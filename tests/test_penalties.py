@@ -97,3 +97,74 @@ def test_gradients_of_the_penalties_numerically(x64):
         return l1(params) + l2(projected) + sum((layer["w"] ** 3).sum() for layer in projected)
 
     check_grads(jax.jit(total), (params, 2.0), order=1, modes=["rev"])
+
+
+# Every dtype, and its extremes.
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("size", [1e-38, 1e-30, 1e-20, 1e-7, 1.0, 3e4, 1e20, 1e30, 1e38])
+def test_max_norm_neither_overflows_nor_underflows(size, dtype):
+    w = (size * jnp.array([[3.0, 0.0, 0.3], [-3.0, 0.0, 0.0]])).astype(dtype)
+    if not (jnp.isfinite(w).all() and float(w[0, 2]) > 0):
+        size, w = 1.0, jnp.array([[3.0, 0.0, 0.3], [-3.0, 0.0, 0.0]], dtype)
+    project = jax.jit(lambda w, limit: max_norm([{"w": w, "b": jnp.zeros(3)}], limit)[0]["w"])
+    projected = project(w, 0.5 * size)
+    assert projected.dtype == dtype
+    half = 0.5 * size / np.sqrt(2)
+    expected = [[half, 0, float(w[0, 2])], [-half, 0, 0]]
+    rounding = {"rtol": 2 * float(jnp.finfo(dtype).eps), "atol": float(jnp.finfo(dtype).smallest_subnormal)}
+    np.testing.assert_allclose(np.float64(projected), expected, **rounding)
+    np.testing.assert_array_equal(project(w, 5 * size), w)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_max_norm_in_half_precision_of_squares_beyond_its_range(dtype):
+    """300^2 is infinite in float16, and 1e-4^2 is 0."""
+    for size in (300.0, 1e-4):
+        w = jnp.full((100, 1), size, dtype)
+        norm = 10 * float(w[0, 0])
+        kept, halved = (max_norm([{"w": w, "b": jnp.zeros(1)}], limit)[0]["w"] for limit in (1.01 * norm, norm / 2))
+        np.testing.assert_array_equal(kept, w)
+        np.testing.assert_allclose(np.float64(halved), float(w[0, 0]) / 2, rtol=2 * float(jnp.finfo(dtype).eps))
+
+
+def test_scaling_before_the_norm_changes_no_bits():
+    w = jnp.array(RNG.normal(size=(50, 40)) * 10 ** RNG.uniform(-3, 3, 40), jnp.float32)
+    norm = jnp.sqrt(jnp.sum(jnp.square(w), axis=0, keepdims=True))
+    plain = jnp.where(norm > 3.0, w * (3.0 / norm), w)
+    np.testing.assert_array_equal(max_norm([{"w": w, "b": jnp.zeros(40)}], 3.0)[0]["w"], plain)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_max_norm_s_gradient_at_every_size(size, x64):
+    """The same as in float64, for columns above, below and at zero."""
+    w = size * np.array([[3.0, 0.3, 0.0], [-4.0, 0.4, 0.0]])
+
+    def total(w):
+        return jnp.sum(
+            max_norm([{"w": w, "b": jnp.zeros(3)}], size)[0]["w"] * np.arange(6).reshape(2, 3).astype(w.dtype)
+        )
+
+    exact, found = (jax.grad(total)(jnp.array(w, dtype)) for dtype in (jnp.float64, jnp.float32))
+    np.testing.assert_allclose(found, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_penalties_of_half_precision_are_summed_in_float32(dtype):
+    for size in (1e-4, 300.0):
+        params = [{"w": jnp.full((100, 100), size, dtype), "b": jnp.zeros(100)}]
+        weight = float(params[0]["w"][0, 0])
+        for penalty, each, slope in [(l1, weight, 1), (l2, weight**2, 2 * weight)]:
+            value, gradient = jax.value_and_grad(penalty)(params)
+            assert value.dtype == jnp.float32
+            assert value == pytest.approx(1e4 * each, rel=1e-4)
+            assert gradient[0]["w"].dtype == dtype
+            np.testing.assert_allclose(np.float64(gradient[0]["w"]), slope, rtol=0.01)
+
+
+@pytest.mark.parametrize("function", [l1, l2, functools.partial(max_norm, limit=0.5)])
+def test_integer_weights_are_refused(function):
+    name = getattr(function, "__name__", "max_norm")
+    with refuses(TypeError, f"{name}: params must hold floating weights, got 'int32'"):
+        function([{"w": jnp.ones((2, 2), int), "b": jnp.ones(2)}])
