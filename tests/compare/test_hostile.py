@@ -121,6 +121,8 @@ def test_files_in_folders_of_any_name(tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "mine.py").write_text("from jaxmlp import gd as mine\n")
+    (tmp_path / "my:data").touch()
+    assert is_in_file("my:other") and not is_in_file("my:data")  # a module, but for a file of that name
     assert is_in_file(f"{folder}/mine.py:mine") and is_in_file("C:\\mine.py:mine") and is_in_file("optax:adam")
     (plain,) = parse_contestants([f"{folder}/mine.py:mine"])
     (fixed,) = parse_contestants([f"x={folder}/mine.py:mine(0.5)@0.1".replace("(0.5)", "")])
