@@ -88,5 +88,9 @@ def _warn_of_unseen(function: str, column: Column, values: np.ndarray, where: Wh
 def new_column(function: str, name: str, is_number: bool, table: Table) -> RawColumn:
     """The cells of a known column in other rows: numbers or categories, as in the training rows."""
     require(name in table.columns, function, table.place, f"have a column {name!r}", list(table.columns))
-    cells = cells_of(function, f"column {name!r}", table.columns[name]).values
-    return RawColumn(name, numbers(function, cells, in_column(table.where, name)) if is_number else texts(cells))
+    kind, cells = cells_of(function, f"column {name!r}", table.columns[name])
+    if is_number:
+        return RawColumn(name, numbers(function, cells, in_column(table.where, name)))
+    return RawColumn(
+        name, texts([None if np.isnan(cell) else int(cell) for cell in cells] if kind == "integer" else cells)
+    )

@@ -13,6 +13,7 @@ from jaxmlp.checks import require
 from jaxmlp.data.cells import is_missing, number
 
 __all__ = [
+    "SAMPLE",
     "WHITESPACE",
     "decimal_points",
     "decoded",
@@ -25,7 +26,9 @@ __all__ = [
 WHITESPACE = r"\s+"
 """The separator of columns that blanks align, as pandas writes it."""
 
-_SAMPLE = 200
+SAMPLE = 200
+"""How many records tell the separator and the number of columns."""
+
 _SEPARATORS = (";", "\t", "|", ",", WHITESPACE)
 _TOKEN = re.compile(r'"[^"]*"|\S+')
 _COMMA = re.compile(r"\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*")
@@ -82,7 +85,7 @@ def separator(comments: Sequence[str], text: str) -> str:
     named = re.match(r'"?sep=(.)', comments[0]) if comments else None
     if named:
         return named[1]
-    head = text if len(text) < 200_000 else text[: text.rindex("\n", 0, 200_000) + 1]
+    head = text if len(text) < 200_000 else text[: text.rfind("\n", 0, 200_000) + 1]
     widths = {mark: row_widths(head, mark) for mark in _SEPARATORS}
     regular = [mark for mark in _SEPARATORS if min(widths[mark], default=0) >= 2 and len(set(widths[mark])) == 1]
     # Aligned columns may hold a tab as well.
@@ -103,7 +106,7 @@ def usual_width(widths: Sequence[int]) -> int:
 def row_widths(text: str, mark: str) -> list[int]:
     """The numbers of cells in the first records; if all but the first record end with a separator, it adds no cell."""
     try:
-        found = records(text, mark, _SAMPLE)
+        found = records(text, mark, SAMPLE)
     except csv.Error:
         return []
     widths = [len(record) for record in found]
@@ -151,5 +154,6 @@ def first_line_is_header(
     is_header = bool(names) or (bool(repeated) and not values and not any(repeated))
     is_row = (not names and (any(repeated) if values else all(repeated))) or (bool(values) and not repeated)
     rule = "say with header=True or header=False if its first line holds column names"
-    require(is_header != is_row and not (names and values), "load", name, rule, list(first))
+    is_clear = is_header != is_row and not (names and (values or any(repeated)))
+    require(is_clear, "load", name, rule, list(first))
     return is_header

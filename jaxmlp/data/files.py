@@ -18,9 +18,6 @@ SUFFIXES = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat", ".test")
 """The ends of file names that `load` takes for a table, also before .gz."""
 
 
-_SAMPLE = 200
-
-
 class TextTable(NamedTuple):
     """The cells of a file as text.
 
@@ -72,7 +69,7 @@ def _cells(name: str, text: str, mark: str, skipped: int) -> tuple[np.ndarray, n
 def _width(name: str, text: str, mark: str, skipped: int) -> int:
     """The number of cells in a line, with the empty one after a separator at the end."""
     try:
-        found = dialects.records(text, mark, _SAMPLE)
+        found = dialects.records(text, mark, dialects.SAMPLE)
     except csv.Error as error:
         raise ValueError(f"load: {name} must be a table of text, got {error}") from error
     require(len(found) >= 2, "load", name, "have a header and at least one row", f"{len(found)} lines")

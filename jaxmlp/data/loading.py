@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-from jaxmlp.checks import check_choice, check_count, check_non_negative, require
+from jaxmlp.checks import check_choice, check_count, check_non_negative, check_rate, require
 from jaxmlp.data.bundled import BUNDLED, read_bundled
 from jaxmlp.data.files import SUFFIXES
 from jaxmlp.data.mnist import URLS, read_mnist
@@ -47,8 +47,8 @@ def load(
 ) -> Data:
     """Reads a data set, splits it, encodes and scales it, and puts it on the device.
 
-    Files may be separated by commas, semicolons, tabs, bars or blanks, have decimal commas, and be compressed (.gz). A
-    first line of column names is recognized, and an unnamed first column of row labels is left out. A column of
+    Files may be separated by commas, semicolons, tabs, bars or blanks, have decimal commas, be compressed (.gz), and be
+    encoded in UTF-8, UTF-16 or Windows-1252. A first line of column names is recognized, and an unnamed first column of row labels is left out. A column of
     numbers is one input. A column of text or bools is one-hot encoded: one input of 0 or 1 for each category of the
     training rows; another category in other rows becomes zeros, with a warning. Cells such as an empty one, NA, N/A,
     ?, -, nan, null and None are missing values. Dates, free text and numbers with thousands separators or units are
@@ -191,7 +191,7 @@ def _fractions_and_own(
         require(is_other, "load", name, "be a fraction or rows of their own", value)
     if kind == "idx":
         fractions.pop("test", None)
-    if fractions.get("validation") == 0:
+    if "validation" in fractions and check_rate("load", validation=fractions["validation"]) == 0:
         del fractions["validation"]
     check_fractions("load", **fractions)
     return fractions, own

@@ -84,7 +84,7 @@ def table_rows(
     table = table_of(function, source, header)
     names = list(table.columns)
     require(len(names) >= 2, function, table.place, "have at least 2 columns", names)
-    name = column_name(function, "target", names, target)
+    name = column_name(function, "target", names, target if like is None or like.target is None else like.target)
     inputs = _columns(function, table, input_names(function, names, name, ignore), like)
     require(len(inputs[0].values) > 0, function, table.place, "have at least one row", 0)
     targets = column_targets(function, table.columns[name], in_column(table.where, name), task)

@@ -210,6 +210,8 @@ def test_data_frames_by_the_types_of_their_columns():
         [3, 0, 1, 1, 0, 1, 0],
         [4, 1, 0, 0, 1, 0, 1],
     ]
+    for floor in ([2], np.array([2]), pd.Series([2]), pd.Categorical([2]), ["2"], [" 2"]):
+        assert data.encode({"size": 5, "color": "red", "old": True, "floor": floor}).tolist() == [[5, 0, 1, 0, 1, 0, 1]]
     other = load(frame(), target="color", ignore=["price", 2])
     assert other.preparation.classes == ("blue", "red") and other.preparation.feature_names == (
         "size",

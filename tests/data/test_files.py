@@ -172,6 +172,7 @@ ASK = "say with header=True or header=False if its first line holds column names
         ("i,t\n" + lines("name {i},{parity}"), {}, "t.csv line 2, column 'i' must be a number or one of at most 10 categories in 20 rows (leave other text out with ignore=), got 20 different texts, the first 'name 0'"),
         ("country,2019,2020\n" + lines("c{i},{i},{parity}"), {}, f"t.csv must {ASK}, got ['country', '2019', '2020']"),
         ("a,b,t\n" + lines("{i},5,{parity}").replace("0,5,0\n", "", 1), {"header": False}, "t.csv line 1, column 'column 0' must be a number, got 'a'"),
+        ("unknown,a\n" + lines("{i},{two}"), {}, f"t.csv must {ASK}, got ['unknown', 'a']"),
         ("1,t\n" + NUMBER, {}, f"t.csv must {ASK}, got ['1', 't']"),
         ("My export\ni,t\n" + NUMBER, {}, "t.csv line 1 must have 2 cells, as most lines have, got 1"),
         ("i,t\n" + NUMBER + "1\n", {}, "t.csv line 22 must have 2 cells, as most lines have, got 1"),

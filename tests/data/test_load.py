@@ -243,10 +243,10 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
         ("iris", {"seed": -1}, "load: seed must be a whole number of at least 0, got -1"),
         ("iris", {"seed": 1.0}, "load: seed must be a whole number of at least 0, got 1.0"),
         ("iris", {"seed": True}, "load: seed must be a whole number of at least 0, got True"),
-        ("iris", {"validation": -0.1}, "load: validation must be above 0 and below 1, got -0.1"),
+        ("iris", {"validation": -0.1}, "load: validation must be at least 0 and below 1, got -0.1"),
         ("iris", {"test": 0}, "load: test must be above 0 and below 1, got 0.0"),
         ("iris", {"test": 1}, "load: test must be above 0 and below 1, got 1.0"),
-        ("mnist", {"validation": 1.5}, "load: validation must be above 0 and below 1, got 1.5"),
+        ("mnist", {"validation": 1.5}, "load: validation must be at least 0 and below 1, got 1.5"),
         (
             "iris",
             {"validation": 0.5, "test": 0.5},

@@ -71,6 +71,13 @@ def test_test_rows_of_their_own(tmp_path, kind):
     assert numbers_of(load(train, validation=0, test=test, scale=None, **options))[0] == list(range(ROWS))
 
 
+def test_the_target_of_other_rows_is_found_by_its_name():
+    data = load(frame(), test=frame(10, start=100)[["t", "x", "c"]], scale=None)
+    assert data.test.targets.tolist() == [0, 1] * 5 and numbers_of(data)[2] == list(range(100, 110))
+    data = load(frame()[["t", "x", "c"]], test=frame(10), target=0, scale=None)
+    assert data.test.targets.tolist() == [0, 1] * 5 and data.preparation.target == "t"
+
+
 def test_only_training_rows_decide_scales_categories_and_imputed_values():
     train = frame().assign(c=["a", "b"] * 20)
     train.loc[4, "x"] = np.nan
@@ -115,7 +122,7 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
         (PAIR, {"test": None}, "test must be a fraction or rows of their own, got None"),
         (PAIR, {"test": True}, "test must be a fraction or rows of their own, got True"),
         (PAIR, {"test": 0.6, "validation": 0.6}, "validation + test must be below 1, to leave rows for training, got 1.2"),
-        (PAIR, {"validation": -0.1}, "validation must be above 0 and below 1, got -0.1"),
+        (PAIR, {"validation": -0.1}, "validation must be at least 0 and below 1, got -0.1"),
     ],
 )  # fmt: skip
 def test_wrong_splits_are_refused(source, options, text):
