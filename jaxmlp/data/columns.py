@@ -91,6 +91,6 @@ def new_column(function: str, name: str, is_number: bool, table: Table) -> RawCo
     kind, cells = cells_of(function, f"column {name!r}", table.columns[name])
     if is_number:
         return RawColumn(name, numbers(function, cells, in_column(table.where, name)))
-    return RawColumn(
-        name, texts([None if np.isnan(cell) else int(cell) for cell in cells] if kind == "integer" else cells)
-    )
+    # The category 1, not 1.0.
+    whole = [None if np.isnan(cell) else int(cell) for cell in cells] if kind == "integer" else cells
+    return RawColumn(name, texts(whole))

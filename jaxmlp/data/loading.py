@@ -48,11 +48,11 @@ def load(
     """Reads a data set, splits it, encodes and scales it, and puts it on the device.
 
     Files may be separated by commas, semicolons, tabs, bars or blanks, have decimal commas, be compressed (.gz), and be
-    encoded in UTF-8, UTF-16 or Windows-1252. A first line of column names is recognized, and an unnamed first column of row labels is left out. A column of
-    numbers is one input. A column of text or bools is one-hot encoded: one input of 0 or 1 for each category of the
-    training rows; another category in other rows becomes zeros, with a warning. Cells such as an empty one, NA, N/A,
-    ?, -, nan, null and None are missing values. Dates, free text and numbers with thousands separators or units are
-    refused.
+    encoded in UTF-8, UTF-16 or Windows-1252. A first line of column names is recognized, and an unnamed first column of
+    row labels is left out. A column of numbers is one input. A column of text or bools is one-hot encoded: one input of
+    0 or 1 for each category of the training rows; another category in other rows becomes zeros, with a warning. Cells
+    such as an empty one, NA, N/A, ?, -, nan, null and None are missing values. Dates, free text and numbers with
+    thousands separators or units are refused.
 
     A target column is taken as labels if it is text, bools or integers throughout, else as numbers to predict; targets
     in an array of their own are labels unless their dtype is floating. `task` overrides both. Labels 0..k - 1 number

@@ -85,7 +85,7 @@ class Data(_Splits):
             raise ValueError(f"{function}: data must {rule}, got None")
         return self.preparation
 
-    def _replace(self, **changes: Any) -> Self:
+    def _replace(self, **changes: Any) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self)(**{**self._asdict(), "preparation": self.preparation, **changes})
 
     def __repr__(self) -> str:
