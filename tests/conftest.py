@@ -6,6 +6,8 @@ There are three CPU devices, so that populations can be spread over one, two or 
 import jax
 import pytest
 
+collect_ignore = ["typing"]  # for pyright alone
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
