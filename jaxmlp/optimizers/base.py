@@ -41,12 +41,10 @@ def as_optimizer(function: str, optimizer: OptimizerLike) -> Optimizer:
 
     A foreign pair, such as one of optax, is wrapped unchanged and compiled once per object.
     """
-    pair = optimizer if isinstance(optimizer, tuple) and len(optimizer) == 2 else None
-    if pair is None and hasattr(optimizer, "init") and hasattr(optimizer, "update"):
-        pair = optimizer.init, optimizer.update
-    is_pair = pair is not None and all(callable(part) for part in pair)
+    attributes = getattr(optimizer, "init", None), getattr(optimizer, "update", None)
+    init, update = optimizer if isinstance(optimizer, tuple) and len(optimizer) == 2 else attributes
+    is_pair = callable(init) and callable(update)
     require(is_pair, function, "optimizer", "be a pair (init, update), such as adam(1e-3)", optimizer, TypeError)
-    init, update = pair  # pyright: ignore[reportGeneralTypeIssues]
     return Optimizer(as_partial(init), as_partial(update))
 
 
