@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_labels, check_positive, check_rate, is_concrete, require
-from jaxmlp.numerics import as_floating, check_shape, residuals, weighted
+from jaxmlp.numerics import as_floating, at_least_float32, check_shape, residuals, weighted
 from jaxmlp.types import Array, ArrayLike, Scalar
 
 __all__ = ["binary_cross_entropy", "cross_entropy", "huber", "inertia", "mse", "perceptron", "sse"]
@@ -89,20 +89,20 @@ def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Ar
       optax's `huber_loss`.
     """
     check_positive("huber", delta=delta)
-    size = jnp.abs(residuals("huber", predictions, targets))
+    errors = residuals("huber", predictions, targets)
+    size = jnp.abs(at_least_float32(errors))  # the square of 300 overflows in float16
     largest = float(jnp.finfo(size.dtype).max)  # an infinite delta times |e| - |e| would be NaN
-    delta = min(float(delta), largest) if is_concrete(delta) else delta
-    delta = jnp.minimum(jnp.asarray(delta, size.dtype), largest)
+    delta = jnp.asarray(min(float(delta), largest) if is_concrete(delta) else delta, size.dtype)
     inside = jnp.minimum(size, delta)
-    # (0.5 * e) * e equals 0.5 * e^2 to the bit, without overflow in between.
-    return jnp.mean(0.5 * inside * inside + delta * (size - inside))
+    return jnp.mean(0.5 * jnp.square(inside) + delta * (size - inside)).astype(errors.dtype)
 
 
 def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar = 0.0) -> Array:
     """Mean cross-entropy of softmax(logits), in nats: -mean(sum(q * log_softmax(z))).
 
-    The usual loss of a classifier with two classes or more. A class of probability q = 0 does not contribute, even if
-    its logit is -inf.
+    The usual loss of a classifier with two classes or more. A class of label 0 does not contribute, even if its logit
+    is -inf. Smoothing gives every class a probability, so a logit of -inf costs infinity (NaN for a traced smoothing
+    of 0).
 
     Args:
       logits: (..., classes).
@@ -132,28 +132,27 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar 
     if jnp.issubdtype(labels.dtype, jnp.integer) and not is_one_hot:
         (logits,) = as_floating("cross_entropy", logits=logits)
         log_probabilities = jax.nn.log_softmax(logits)
-        likelihood = _chosen("cross_entropy", log_probabilities, labels)
+        likelihood, is_known = _chosen("cross_entropy", log_probabilities, labels)
     else:
         logits, labels = as_floating("cross_entropy", logits=logits, labels=labels)
         check_shape("cross_entropy", logits.shape, labels=labels)
         log_probabilities = jax.nn.log_softmax(logits)
-        likelihood = jnp.sum(weighted(labels, log_probabilities), axis=-1)
+        likelihood, is_known = jnp.sum(weighted(labels, log_probabilities), axis=-1), True
     if not (is_concrete(label_smoothing) and label_smoothing == 0):
         smoothing = jnp.asarray(label_smoothing, logits.dtype)
         uniform = jnp.mean(log_probabilities, axis=-1)
-        likelihood = weighted(1 - smoothing, likelihood) + weighted(smoothing, uniform)
-    return jnp.mean(-likelihood)
+        likelihood = (1 - smoothing) * likelihood + smoothing * uniform
+    return jnp.mean(jnp.where(is_known, -likelihood, jnp.nan))
 
 
-def _chosen(function: str, values: Array, labels: Array) -> Array:
-    """The value of each label's class; NaN for a traced label that is out of range."""
+def _chosen(function: str, values: Array, labels: Array) -> tuple[Array, Array]:
+    """The value of each label's class, and whether there is such a class."""
     classes = values.shape[-1]
     check_shape(function, values.shape[:-1], labels=labels)
     check_labels(function, classes, labels=labels)
     labels = labels.astype(jnp.int32) if labels.dtype.itemsize < 4 else labels  # uint8 cannot count 300 classes
     chosen = _one_hot(labels, classes)
-    is_known = (labels >= 0) & (labels < classes)
-    return jnp.where(is_known, jnp.sum(jnp.where(chosen, values, 0), axis=-1), jnp.nan)
+    return jnp.sum(jnp.where(chosen, values, 0), axis=-1), (labels >= 0) & (labels < classes)
 
 
 def _one_hot(labels: Array, classes: int) -> Array:

@@ -217,6 +217,6 @@ def test_binary_labels_are_zero_and_one():
 
 def test_smoothing_belongs_to_cross_entropy():
     with pytest.raises(
-        ValueError, match="classifier: label_smoothing must be None where the loss is not cross_entropy, got 0.1"
+        ValueError, match="classifier: label_smoothing must be None unless the loss is cross_entropy, got 0.1"
     ):
         classifier((2, 1), optimizer=jaxmlp.gd(0.1), label_smoothing=0.1)

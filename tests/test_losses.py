@@ -562,11 +562,10 @@ MASKED = np.array([[2.0, 1.0, -np.inf], [-np.inf, 0.0, 0.0]], np.float32)
 
 
 @pytest.mark.parametrize("dtype", [*FLOATS, "int32", "bool", "index"])
-@pytest.mark.parametrize("smoothing", [0.0, jnp.float32(0.0)], ids=["constant", "traced"])
-def test_a_class_of_logit_minus_infinity_does_not_contribute(dtype, smoothing):
+def test_a_class_of_logit_minus_infinity_does_not_contribute(dtype):
     labels = np.array([1, 2])
     labels = jnp.array(labels if dtype == "index" else np.eye(3)[labels]).astype("int32" if dtype == "index" else dtype)
-    value, gradient = jax.jit(jax.value_and_grad(cross_entropy))(MASKED, labels, smoothing)
+    value, gradient = jax.jit(jax.value_and_grad(cross_entropy))(MASKED, labels)
     assert value == pytest.approx((np.log1p(np.e) + np.log(2)) / 2, rel=1e-6)
     sigmoid = scipy.special.expit(1)
     np.testing.assert_allclose(gradient, [[sigmoid / 2, -sigmoid / 2, 0], [0, 0.25, -0.25]], rtol=1e-6)
@@ -575,7 +574,7 @@ def test_a_class_of_logit_minus_infinity_does_not_contribute(dtype, smoothing):
 def test_a_label_at_logit_minus_infinity_costs_infinity():
     assert cross_entropy(MASKED, [2, 2]) == np.inf
     assert cross_entropy(MASKED, np.eye(3)[[2, 2]]) == np.inf
-    assert cross_entropy(MASKED, [1, 2], 0.1) == np.inf
+    assert cross_entropy(MASKED, [1, 2], 0.1) == jax.jit(cross_entropy)(MASKED, jnp.array([1, 2]), 0.1) == np.inf
 
 
 def test_smoothing_of_zero_keeps_its_derivative():
