@@ -66,7 +66,7 @@ def _is_plain(inputs: Any) -> bool:
     if isinstance(inputs, np.ma.MaskedArray) or hasattr(inputs, "iloc") or isinstance(inputs, dict):
         return False
     array = np.asarray(inputs)
-    is_text = array.dtype.kind in "OUS" and array.ndim == 2 and array.size > 0
+    is_text = array.dtype.kind in "OUS" and array.ndim == 2
     return not is_text and not (jnp.issubdtype(array.dtype, np.floating) and array.ndim == 2 and np.isnan(array).any())
 
 
@@ -114,9 +114,8 @@ def without_missing(function: str, rows: Rows, missing: str) -> tuple[Rows, int]
     bad = lacks_target if missing == "impute" else lacks_target | lacks_input
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        name = next((column.name for column in columns if column.missing[row]), None)
-        name = None if missing == "impute" or (name is None and lacks_target[row]) else name
-        _refuse(function, rows, row, name)
+        lacking = [column.name for column in columns if column.missing[row] and missing == "refuse"]
+        _refuse(function, rows, row, lacking[0] if lacking else None)
     return rows, 0
 
 

@@ -132,6 +132,13 @@ def test_the_first_row_of_a_file_without_header_is_kept(write):
     assert inputs.ravel().tolist() == [*TWENTY]
 
 
+def test_the_largest_float32_is_a_number(write):
+    largest = float(np.finfo(np.float32).max)
+    for text in (f"{largest!r},1\n", f"{largest!r},1\n?,1\n"):
+        inputs, _ = rows_of(load(write("i,t\n" + NUMBER + text), missing="drop", scale=None))
+        assert inputs.max() == largest
+
+
 def test_columns_are_left_out_by_name_or_position(write):
     path = write("id,i,note,t\n" + lines("r{i},{half},text {i},{parity}"))
     for ignore in (["id", "note"], ("note", 0), [-2, -4]):
