@@ -45,7 +45,7 @@ from jaxmlp.schedules import (
 from jaxmlp.shuffle import epoch_order
 from jaxmlp.training import Learner, TrainState, init_state, make_train_step
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Batch",
