@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-from jax.tree_util import Partial
 
 from jaxmlp.checks import check_choice, require
 from jaxmlp.leaves import as_partial
@@ -244,7 +243,7 @@ def softplus(x: ArrayLike) -> Array:
 _BY_NAME = {f.__name__: f for f in (linear, step, sigmoid, tanh, relu, leaky_relu, elu, gelu, silu, softplus)}
 
 
-def activation_function(activation: str | Activation, function: str = "activation_function") -> Partial:
+def activation_function(activation: str | Activation, function: str = "activation_function") -> Activation:
     """The activation of that name, or the given function, as a pytree.
 
     Args:

@@ -233,12 +233,12 @@ def _binary(function: str, scores: ArrayLike, labels: ArrayLike) -> tuple[Array,
     return z, t
 
 
-def inertia(inputs: ArrayLike, centres: ArrayLike) -> Array:
-    """The criterion of k-means: the sum over the inputs of the squared distance to the nearest centre.
+def inertia(inputs: ArrayLike, centers: ArrayLike) -> Array:
+    """The criterion of k-means: the sum over the inputs of the squared distance to the nearest center.
 
     Args:
       inputs: (n, features).
-      centres: (k, features).
+      centers: (k, features).
 
     Returns:
       A scalar of the common floating dtype.
@@ -255,9 +255,9 @@ def inertia(inputs: ArrayLike, centres: ArrayLike) -> Array:
       Lloyd 1982, *Least Squares Quantization in PCM*, https://doi.org/10.1109/TIT.1982.1056489. As `inertia_` of
       `sklearn.cluster.KMeans`.
     """
-    inputs, centres = as_floating("inertia", inputs=inputs, centres=centres)
+    inputs, centers = as_floating("inertia", inputs=inputs, centers=centers)
     require(inputs.ndim == 2, "inertia", "inputs", "be of shape (n, features)", inputs.shape)
-    fits = centres.ndim == 2 and centres.shape[1] == inputs.shape[1] and centres.shape[0] > 0
-    require(fits, "inertia", "centres", f"be of shape (k, {inputs.shape[1]})", centres.shape)
-    squared_distances = jnp.sum(jnp.square(inputs[:, None, :] - centres[None, :, :]), axis=-1)
+    fits = centers.ndim == 2 and centers.shape[1] == inputs.shape[1] and centers.shape[0] > 0
+    require(fits, "inertia", "centers", f"be of shape (k, {inputs.shape[1]})", centers.shape)
+    squared_distances = jnp.sum(jnp.square(inputs[:, None, :] - centers[None, :, :]), axis=-1)
     return jnp.sum(jnp.min(squared_distances, axis=1))

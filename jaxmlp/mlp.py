@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 
 from jaxmlp.activations import activation_function, relu
 from jaxmlp.checks import check_choice, check_key, check_positive, check_rate, check_scalar, is_floating, require
@@ -82,7 +81,7 @@ def checked_sizes(function: str, sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
-def weight_init_function(weight_init: str | WeightInit, function: str) -> Partial:
+def weight_init_function(weight_init: str | WeightInit, function: str) -> WeightInit:
     """The initializer of that name, or the given function, as a pytree; errors name `function`."""
     if isinstance(weight_init, str):
         check_choice(function, _WEIGHT_INITS, weight_init=weight_init)

@@ -143,7 +143,7 @@ def test_by_name_and_by_function_are_equal_pytrees(name):
     by_name, by_function = activation_function(name), activation_function(getattr(activations, name))
     assert jax.tree.structure(by_name) == jax.tree.structure(by_function)
     assert jax.tree.leaves(by_name) == []
-    assert by_name.func is getattr(activations, name)
+    assert isinstance(by_name, Partial) and by_name.func is getattr(activations, name)
 
 
 def test_equal_activations_share_one_compilation():

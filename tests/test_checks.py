@@ -220,3 +220,18 @@ def test_checks_return_the_value():
     assert checks.check_count("f", x=3) == 3
     assert checks.check_choice("f", ("a", "b"), x="b") == "b"
     assert checks.check_key("f", key=KEY) is KEY
+
+
+@pytest.mark.parametrize("labels", [[0, 2], np.array([2], np.uint8), jnp.array([[0], [1]]), np.array([], int)])
+def test_check_labels_accepts(labels):
+    assert checks.check_labels("f", 3, x=labels) is labels
+
+
+@pytest.mark.parametrize(("labels", "wrong"), [([0, 3], 3), ([-1, 5], -1), ([-2], -2), (jnp.array([7]), 7)])
+def test_check_labels_refuses(labels, wrong):
+    with refuses(ValueError, f"f: data.train.targets must be at least 0 and below 3 (the classes), got {wrong}"):
+        checks.check_labels("f", 3, **{"data.train.targets": labels})
+
+
+def test_traced_labels_pass():
+    assert jax.jit(lambda labels: checks.check_labels("f", 3, x=labels))(7) == 7

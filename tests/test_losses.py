@@ -394,26 +394,26 @@ def test_inertia_equals_scikit_learn(x64):
     close(inertia(np.concatenate([Y, T]), fitted.cluster_centers_), fitted.inertia_)
 
 
-def test_the_gradient_of_inertia_pulls_each_centre_to_its_inputs():
+def test_the_gradient_of_inertia_pulls_each_center_to_its_inputs():
     inputs = jnp.array([[0.0], [1.0], [5.0]])
     gradient = jax.jit(jax.grad(inertia, 1))(inputs, jnp.array([[2.0], [4.0], [100.0]]))
     np.testing.assert_array_equal(gradient, [[2 * (2 + 1)], [2 * (4 - 5)], [0]])
 
 
 @pytest.mark.parametrize(
-    ("inputs", "centres", "text"),
+    ("inputs", "centers", "text"),
     [
         ((3,), (2, 3), "inputs must be of shape (n, features), got (3,)"),
         ((3, 2, 2), (2, 2), "inputs must be of shape (n, features), got (3, 2, 2)"),
-        ((3, 2), (2,), "centres must be of shape (k, 2), got (2,)"),
-        ((3, 2), (2, 3), "centres must be of shape (k, 2), got (2, 3)"),
-        ((3, 2), (0, 2), "centres must be of shape (k, 2), got (0, 2)"),
-        ((3, 2), (1, 2, 2), "centres must be of shape (k, 2), got (1, 2, 2)"),
+        ((3, 2), (2,), "centers must be of shape (k, 2), got (2,)"),
+        ((3, 2), (2, 3), "centers must be of shape (k, 2), got (2, 3)"),
+        ((3, 2), (0, 2), "centers must be of shape (k, 2), got (0, 2)"),
+        ((3, 2), (1, 2, 2), "centers must be of shape (k, 2), got (1, 2, 2)"),
     ],
 )
-def test_inertia_refuses(inputs, centres, text):
+def test_inertia_refuses(inputs, centers, text):
     with refuses(ValueError, f"inertia: {text}"):
-        inertia(np.zeros(inputs), np.zeros(centres))
+        inertia(np.zeros(inputs), np.zeros(centers))
 
 
 # All together.

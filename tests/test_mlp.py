@@ -1,4 +1,4 @@
-"""mlp: init against the formulas of its initialisers, apply against a forward pass in NumPy."""
+"""mlp: init against the formulas of its initializers, apply against a forward pass in NumPy."""
 
 import functools
 import itertools
@@ -84,7 +84,7 @@ def test_pinned_weights(name):
 
 
 @pytest.mark.parametrize("name", PINNED)
-def test_the_variance_of_each_initialiser(name):
+def test_the_variance_of_each_initializer(name):
     w = np.asarray(init(KEY, (FAN_IN, FAN_OUT), weight_init=name)[0]["w"], np.float64)
     variance = VARIANCES[name.split("_")[0]]
     assert w.var() == pytest.approx(variance, rel=0.03)
@@ -124,13 +124,13 @@ def test_every_layer_has_a_key_of_its_own():
     assert (init(jax.random.key(1), (3, 3))[0]["w"] != init(KEY, (3, 3))[0]["w"]).all()
 
 
-def test_a_layer_s_weights_are_the_initialiser_s_of_its_split_key():
+def test_a_layer_s_weights_are_the_initializer_s_of_its_split_key():
     keys = jax.random.split(KEY, 3)
     for key, layer, shape in zip(keys, init(KEY, SIZES), [(4, 7), (7, 5), (5, 3)], strict=True):
         np.testing.assert_array_equal(layer["w"], jax.nn.initializers.he_normal()(key, shape))
 
 
-def test_a_function_as_initialiser():
+def test_a_function_as_initializer():
     calls = []
 
     def ones(key, shape, dtype):
@@ -144,12 +144,12 @@ def test_a_function_as_initialiser():
     chex.assert_trees_all_equal([call[0] for call in calls], list(jax.random.split(KEY, 2)))
 
 
-def test_a_partial_as_initialiser():
+def test_a_partial_as_initializer():
     scaled = Partial(lambda scale, key, shape, dtype: jnp.full(shape, scale, dtype), 0.5)
     np.testing.assert_array_equal(init(KEY, (2, 2), weight_init=scaled)[0]["w"], 0.5)
 
 
-def test_equal_initialisers_are_equal_pytrees():
+def test_equal_initializers_are_equal_pytrees():
     by_name, given = weight_init_function("he_normal", "f"), truncated_normal(0.1)
     assert jax.tree.structure(by_name) == jax.tree.structure(weight_init_function("he_normal", "f"))
     assert isinstance(weight_init_function(jnp.ones, "f"), Partial)

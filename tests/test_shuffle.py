@@ -135,17 +135,17 @@ def test_fixed_points_are_poisson_with_mean_one(size):
 
 
 @pytest.mark.parametrize("size", [16, 257, 1024])
-def test_output_does_not_correlate_with_index_neighbour_or_the_next_key(size):
+def test_output_does_not_correlate_with_index_neighbor_or_the_next_key(size):
     found = orders(size, 4000)
     index = np.arange(size) - (size - 1) / 2
-    centred = (found - (size - 1) / 2) / np.sqrt((index**2).sum())
-    with_index = centred @ (index / np.sqrt((index**2).sum()))
+    centered = (found - (size - 1) / 2) / np.sqrt((index**2).sum())
+    with_index = centered @ (index / np.sqrt((index**2).sum()))
     assert abs(with_index.mean()) * np.sqrt(len(found) * (size - 1)) < 4.5
     assert abs(with_index.var() * (size - 1) - 1) * np.sqrt(len(found) / 2) < 5.5
-    # A shuffle without replacement has neighbours that correlate by -1/size.
-    with_neighbour = (centred[:, 1:] * centred[:, :-1]).sum(axis=1)
-    assert abs(with_neighbour.mean() + 1 / size) * np.sqrt(len(found) * size) < 4.5
-    with_next_key = (centred[1:] * centred[:-1]).sum(axis=1)
+    # A shuffle without replacement has neighbors that correlate by -1/size.
+    with_neighbor = (centered[:, 1:] * centered[:, :-1]).sum(axis=1)
+    assert abs(with_neighbor.mean() + 1 / size) * np.sqrt(len(found) * size) < 4.5
+    with_next_key = (centered[1:] * centered[:-1]).sum(axis=1)
     assert abs(with_next_key.mean()) * np.sqrt(len(found) * (size - 1)) < 4.5
 
 
