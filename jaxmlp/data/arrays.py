@@ -6,7 +6,15 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.types import PyTree
 
-__all__ = ["check_inputs", "real_numbers"]
+__all__ = ["as_array", "check_inputs", "real_numbers"]
+
+
+def as_array(function: str, argument: str, values: PyTree) -> np.ndarray:
+    """`values` as a NumPy array; lists must be of equal length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{function}: {argument} must be an array or lists of equal length, got {error}") from error
 
 
 def check_inputs(function: str, inputs: PyTree) -> np.ndarray:
@@ -19,7 +27,7 @@ def check_inputs(function: str, inputs: PyTree) -> np.ndarray:
 
 def real_numbers(function: str, argument: str, values: PyTree) -> np.ndarray:
     """`values` as a NumPy array of numbers that float32 can hold; the error counts the others."""
-    values = np.asarray(values)
+    values = as_array(function, argument, values)
     is_real = any(jnp.issubdtype(values.dtype, kind) for kind in (np.bool_, np.integer, np.floating))
     require(is_real, function, argument, "be real numbers", str(values.dtype))
     # Written so that NaN, which compares as false, counts as bad.

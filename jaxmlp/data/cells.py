@@ -159,6 +159,7 @@ def cells_of(function: str, place: str, column: Any) -> Cells:
         missing = {} if isinstance(column, np.ndarray) else {"na_value": np.nan}
         values = np.asarray(column if isinstance(column, np.ndarray) else column.to_numpy(np.float64, **missing))
         return Cells("float" if kind == "f" else "integer", values.astype(np.float64))
+    column = np.char.decode(column, "utf-8") if kind == "S" and isinstance(column, np.ndarray) else column
     is_category = str(column.dtype) == "category"
     return Cells("category" if is_category else "bool" if kind == "b" else "text", np.asarray(column, object))
 

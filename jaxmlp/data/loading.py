@@ -13,7 +13,7 @@ from jaxmlp.data.files import SUFFIXES
 from jaxmlp.data.mnist import URLS, read_mnist
 from jaxmlp.data.preparation import Preparation
 from jaxmlp.data.preparing import prepared
-from jaxmlp.data.rows import Rows, array_rows, table_rows, without_missing
+from jaxmlp.data.rows import Rows, array_rows, is_plain, table_rows, without_missing
 from jaxmlp.data.stratified import check_fractions, check_seed
 from jaxmlp.data.synthetic import GATES, SHAPES, curves, gate
 from jaxmlp.data.tables import ColumnName, is_frame
@@ -201,23 +201,29 @@ def _tables(
     source: Source, own: Mapping[str, Source], task: str | None, missing: str, layout: dict[str, Any]
 ) -> tuple[Rows, dict[str, Rows], int]:
     """(rows, splits that are rows of their own, the number of rows dropped) of files, DataFrames and pairs."""
-    read, dropped = without_missing("load", _one_table(source, task, layout, None), missing)
-    task = "classification" if read.targets.is_label else "regression"
-    splits = {}
-    for name, value in own.items():
-        splits[name], more = without_missing("load", _one_table(value, task, layout, read), missing)
-        if isinstance(read.inputs, np.ndarray):
-            features, count = read.inputs.shape[1], np.shape(splits[name].inputs)[1]
-            rule = f"have as many features as the training rows ({features})"
-            require(count == features, "load", name, rule, count)
-        dropped += more
-    return read, splits, dropped
+    pairs = [other[0] for other in (source, *own.values()) if kind_of(other) == "arrays"]
+    # Arrays stay arrays only if all sources are.
+    as_table = len(pairs) < 1 + len(own) or not all(is_plain("load", inputs) for inputs in pairs)
+
+    def read(source: Source, task: str | None, like: Rows | None) -> tuple[Rows, int]:
+        if kind_of(source) == "arrays":
+            found = array_rows("load", source[0], source[1], task, as_table=as_table, like=like)
+        else:
+            found = table_rows("load", source, task=task, like=like, **layout)
+        return without_missing("load", found, missing)
+
+    train, dropped = read(source, task, None)
+    task = "classification" if train.targets.is_label else "regression"
+    others = {name: read(value, task, train) for name, value in own.items()}
+    for name, (rows, _) in others.items():
+        _check_features(name, train, rows)
+    return train, {name: rows for name, (rows, _) in others.items()}, dropped + sum(more for _, more in others.values())
 
 
-def _one_table(source: Source, task: str | None, layout: dict[str, Any], like: Rows | None) -> Rows:
-    if kind_of(source) == "arrays":
-        return array_rows("load", source[0], source[1], task, like)
-    return table_rows("load", source, task=task, like=like, **layout)
+def _check_features(name: str, train: Rows, other: Rows) -> None:
+    if isinstance(train.inputs, np.ndarray) and isinstance(other.inputs, np.ndarray):
+        features, count = train.inputs.shape[1], other.inputs.shape[1]
+        require(count == features, "load", name, f"have as many features as the training rows ({features})", count)
 
 
 def _arrays(kind: str, source: str, seed: int, rows: int | None, noise: float | None) -> tuple[Any, Any]:

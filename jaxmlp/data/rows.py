@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.arrays import check_inputs
+from jaxmlp.data.arrays import as_array, check_inputs
 from jaxmlp.data.cells import RawColumn, Where, in_column, in_rows
 from jaxmlp.data.columns import new_column
 from jaxmlp.data.tables import ColumnName, Table, by_position, column_name, input_names, table_of
 from jaxmlp.data.targets import RawTargets, array_targets, column_targets
 
-__all__ = ["Rows", "array_rows", "table_rows", "without_missing"]
+__all__ = ["Rows", "array_rows", "is_plain", "table_rows", "without_missing"]
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,30 @@ class Rows:
         return replace(self, inputs=taken, targets=self.targets.take(rows), where=in_rows(self.where, rows))
 
 
-def array_rows(function: str, inputs: Any, targets: Any, task: str | None, like: Rows | None = None) -> Rows:
+def array_rows(
+    function: str, inputs: Any, targets: Any, task: str | None, *, as_table: bool = False, like: Rows | None = None
+) -> Rows:
     """The rows of inputs and targets that are given by themselves.
 
-    Real numbers without a missing value stay an array; all else is read as a table. `like` has the training rows of
-    other splits, whose columns decide.
+    Real numbers stay an array unless `as_table` is set. `like` has the training rows of other splits, whose columns
+    decide.
     """
-    if _is_plain(inputs) and (like is None or isinstance(like.inputs, np.ndarray)):
-        inputs = check_inputs(function, inputs)
-        found, where, table = inputs, "inputs row {}".format, None
-    else:
+    if as_table:
         table = table_of(function, inputs)
         found, where = _columns(function, table, list(table.columns), like), table.where
-    count = len(found) if isinstance(found, np.ndarray) else len(found[0].values) if found else 0
-    require(count > 0, function, "inputs", "have at least one row and one feature", np.shape(inputs))
+        count = len(found[0].values) if found else 0
+        require(count > 0, function, "inputs", "have at least one row and one feature", np.shape(inputs))
+    else:
+        found = check_inputs(function, inputs)
+        count, where, table = len(found), "inputs row {}".format, None
     return Rows("inputs", found, array_targets(function, targets, count, task), None, where, table)
 
 
-def _is_plain(inputs: Any) -> bool:
-    """Whether inputs are real numbers without a missing one, and without names."""
+def is_plain(function: str, inputs: Any) -> bool:
+    """Whether inputs are an array without names, text and missing values, which need no table."""
     if isinstance(inputs, np.ma.MaskedArray) or hasattr(inputs, "iloc") or isinstance(inputs, dict):
         return False
-    array = np.asarray(inputs)
+    array = as_array(function, "inputs", inputs)
     is_text = array.dtype.kind in "OUS" and array.ndim == 2
     return not is_text and not (jnp.issubdtype(array.dtype, np.floating) and array.ndim == 2 and np.isnan(array).any())
 
@@ -94,10 +96,7 @@ def table_rows(
 def _columns(function: str, table: Table, names: Sequence[str], like: Rows | None) -> tuple[RawColumn, ...]:
     if like is None:
         return table.only(names).parsed(function)
-    if isinstance(like.inputs, np.ndarray):
-        known = [(f"column {position}", True) for position in range(like.inputs.shape[1])]
-    else:
-        known = [(column.name, column.is_number) for column in like.inputs]
+    known = [(column.name, column.is_number) for column in like.inputs if isinstance(column, RawColumn)]
     table = by_position(function, table, [name for name, _ in known])
     return tuple(new_column(function, name, is_number, table) for name, is_number in known)
 

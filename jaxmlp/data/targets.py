@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.arrays import real_numbers
+from jaxmlp.data.arrays import as_array, real_numbers
 from jaxmlp.data.cells import Where, all_numbers, cells_of, in_rows, is_missing, number, numbers, refuse_amount, texts
 
 __all__ = ["ClassName", "Classes", "RawTargets", "array_targets", "class_codes", "column_targets", "known_codes"]
@@ -54,7 +54,7 @@ def column_targets(function: str, column: Any, where: Where, task: str | None) -
     values = numbers(function, cells, where)
     are_whole = bool((values[~np.isnan(values)] % 1 == 0).all())
     if task == "classification" or (task is None and (kind == "category" or are_whole)):
-        return RawTargets(_numbers_as_names(values), True, where)
+        return RawTargets(_numbers_as_names(function, values, where), True, where)
     return RawTargets(values[:, None], False, where)
 
 
@@ -70,8 +70,10 @@ def _names(function: str, kind: str, cells: np.ndarray, where: Where, task: str 
     return found
 
 
-def _numbers_as_names(values: np.ndarray) -> np.ndarray:
+def _numbers_as_names(function: str, values: np.ndarray, where: Where) -> np.ndarray:
     """Class names that are numbers: Python ints if all are whole, else floats; None for NaN."""
+    large = np.flatnonzero(np.abs(values) >= 2**53)
+    require(not large.size, function, where(large[0] if large.size else 0), "be a label below 2**53", "a larger one")
     present = ~np.isnan(values)
     convert = int if (values[present] % 1 == 0).all() else float
     found = np.empty(len(values), object)
@@ -83,7 +85,8 @@ def array_targets(function: str, targets: Any, rows: int, task: str | None) -> R
     """Targets given by themselves: integers, bools and text are labels, floating point numbers are not."""
     if type(targets).__module__.split(".")[0] == "pandas" and hasattr(targets, "columns") and targets.shape[1] == 1:
         targets = targets.iloc[:, 0]
-    values = targets if hasattr(targets, "to_numpy") or isinstance(targets, np.ma.MaskedArray) else np.asarray(targets)
+    values = targets if hasattr(targets, "to_numpy") or isinstance(targets, np.ma.MaskedArray) else None
+    values = as_array(function, "targets", targets) if values is None else values
     rule = "be of shape (n,) or (n, outputs)"
     require(len(values.shape) in (1, 2), function, "targets", rule, values.shape)
     require(values.shape[0] == rows, function, "targets", f"have as many rows as inputs ({rows})", values.shape[0])

@@ -155,6 +155,7 @@ def test_missing_targets_of_every_type_are_named_and_only_dropped(targets):
         (["b", "a"] * 20, ("a", "b")),
         (np.array(["b", "a"] * 20), ("a", "b")),
         (np.array(["b", "a"] * 20, object), ("a", "b")),
+        (np.array([b"b", b"a"] * 20), ("a", "b")),
         (np.array([10, 9] * 20), (9, 10)),
         (np.array([10, 9] * 20, object), (9, 10)),
         (np.array([3, 1] * 20, np.uint8), (1, 3)),
@@ -256,6 +257,9 @@ def test_a_frame_and_its_file_are_the_same(tmp_path):
         ((np.zeros((3, 2, 2)), [0, 1, 0]), {}, r"inputs must be of shape \(n, features\), got \(3, 2, 2\)"),
         ((pd.DataFrame(), []), {}, r"inputs must have at least one row and one feature, got \(0, 0\)"),
         ((frame()[["size"]], [0, 1]), {}, r"targets must have as many rows as inputs \(40\), got 2"),
+        (([[1], [1, 2]], [0, 1]), {}, "inputs must be an array or lists of equal length, got setting an array element"),
+        (([[1], [2]], [[1], [1, 2]]), {}, "targets must be an array or lists of equal length, got setting an array element"),
+        ((np.zeros((2, 1)), np.array([1, 2**53])), {}, r"targets row 1 must be a label below 2\*\*53"),
         ((np.zeros((4, 1)), np.array([[0], [1], [0], [1]])), {}, r"targets must be of shape \(n,\) for labels, got \(4, 1\)"),
     ],
 )  # fmt: skip

@@ -103,6 +103,15 @@ def test_scaled_does_the_same_for_arrays():
     assert found.preparation == expected.preparation
 
 
+def test_other_rows_may_lack_values_that_training_rows_have():
+    inputs = np.arange(20.0)[:, None]
+    other = (np.array([[1.0], [np.nan]]), [0, 1])
+    data = load((inputs, np.arange(20) % 2), validation=other, test=other, missing="impute", scale=None)
+    assert data.test.inputs.tolist() == [[1], [9.5]] and data.preparation.columns[0].fill == 9.5
+    data = load((inputs, np.arange(20) % 2), validation=other, test=other, missing="drop", scale=None)
+    assert data.test.inputs.tolist() == [[1]] and data.preparation.dropped == 2
+
+
 PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
 
 
@@ -111,6 +120,7 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
     [
         (PAIR, {"test": (np.zeros((4, 2)), [0, 1, 2, 1])}, "targets row 2 must be one of the 2 classes in training, got 2"),
         (PAIR, {"test": (np.zeros((4, 3)), [0, 1, 1, 1])}, "test must have as many features as the training rows (2), got 3"),
+        (PAIR, {"test": frame()}, "DataFrame must have a column 'column 0', got ['x', 'c', 't']"),
         (PAIR, {"test": (np.full((4, 2), np.nan), [0, 1, 1, 1])}, "inputs row 0, column 'column 0' must have a value (missing='drop' leaves such rows out, missing='impute' fills them in), got None"),
         (frame(), {"test": frame()[["x", "t"]]}, "DataFrame must have a column 'c', got ['x', 't']"),
         (frame(), {"test": frame()[["x", "c"]], "target": "t"}, "target must be one of the columns x, c, got 't'"),
