@@ -51,6 +51,13 @@ print(sorted(found), [name for name in sys.modules if name.startswith("jaxmlp.co
     assert run(code).strip() == "['jaxmlp'] []"
 
 
+def test_changelog_and_citation_name_the_version():
+    root = Path(__file__).parents[1]
+    assert f"\nversion: {jaxmlp.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest and newest[1] == jaxmlp.__version__
+
+
 def test_public_names_are_sorted_and_exist():
     for module in ROOMS.values():
         assert sorted(module.__all__) == list(module.__all__)
