@@ -2,8 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
 from jaxmlp.checks import check_non_negative, check_rate
 from jaxmlp.leaves import Static, bind
 from jaxmlp.optimizers.base import (
@@ -13,10 +11,13 @@ from jaxmlp.optimizers.base import (
     descend,
     ema,
     first_count,
+    incremented,
     map_leaves,
     mask_leaf,
+    root,
     scheduled,
     squared,
+    wide,
     with_decay,
     zeros,
 )
@@ -72,6 +73,7 @@ def adam(
       ValueError: for a concrete number out of range.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> params = jnp.array([1.0, -2.0])
       >>> optimizer = adam(0.1)
       >>> state = optimizer.init(params)
@@ -116,6 +118,7 @@ def nadam(
       ValueError: for a concrete number out of range.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> optimizer = nadam(0.1)
       >>> updates, state = optimizer.update(jnp.float32(4.0), optimizer.init(jnp.float32(1.0)))
       >>> round(float(updates), 4)  # a first step larger than Adam's 0.1
@@ -163,6 +166,7 @@ def adamw(
       ValueError: for a concrete number out of range; in `update`, for missing params or a mask of another structure.
 
     Example:
+      >>> import jax.numpy as jnp
       >>> optimizer = adamw(0.1, weight_decay=0.5)
       >>> params = jnp.float32(2.0)
       >>> updates, state = optimizer.update(jnp.float32(0.0), optimizer.init(params), params)
@@ -193,14 +197,14 @@ def adam_numbers(
 
 def adam_init(params: Params, *, mu_dtype: DTypeLike) -> AdamState:
     """Two zero moments."""
-    return AdamState(first_count(), zeros(params, mu_dtype), zeros(params))
+    return AdamState(first_count(), zeros(params, mu_dtype), wide(params))
 
 
 def _adam_update(grads, state, params=None, *, learning_rate, b1, b2, eps, eps_root, nesterov, **extra):
     directions, new = _adam_directions(
         grads, state, function="adam.update", b1=b1, b2=b2, eps=eps, eps_root=eps_root, nesterov=nesterov
     )
-    return descend(learning_rate, state.count, directions), new
+    return descend(learning_rate, state.count, directions, grads), new
 
 
 def _adamw_update(
@@ -212,11 +216,11 @@ def _adamw_update(
     directions = with_decay(
         directions, params, function="adamw.update", count=state.count, weight_decay=weight_decay, mask=mask
     )
-    return descend(learning_rate, state.count, directions), new
+    return descend(learning_rate, state.count, directions, grads), new
 
 
 def _adam_directions(grads, state, *, function, b1, b2, eps, eps_root, nesterov):
-    count = state.count + 1
+    count = incremented(state.count)
 
     def rule(g, m, v):
         m, v = ema(b1, m, g), ema(b2, v, squared(g))
@@ -230,10 +234,10 @@ def _adam_directions(grads, state, *, function, b1, b2, eps, eps_root, nesterov)
 def mean_gradient(g: Array, m: Array, b1: Scalar, count: Array, nesterov: bool) -> Array:
     """m', the bias-corrected mean gradient, looked ahead by one step if `nesterov`."""
     if nesterov:
-        return ema(b1, debiased(m, b1, count + 1), debiased(g, b1, count))
+        return ema(b1, debiased(m, b1, incremented(count)), debiased(g, b1, count))
     return debiased(m, b1, count)
 
 
 def normalized(mean: Array, square: Array, eps: Scalar, eps_root: Scalar) -> Array:
     """mean / (sqrt(square + eps_root) + eps)."""
-    return mean / (jnp.sqrt(square + cast(eps_root, square)) + cast(eps, square))
+    return mean / (root(square + cast(eps_root, square)) + cast(eps, square))

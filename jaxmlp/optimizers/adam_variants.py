@@ -11,13 +11,17 @@ from jaxmlp.optimizers.adam_family import AdamState, adam_init, adam_numbers, me
 from jaxmlp.optimizers.base import (
     Optimizer,
     cast,
+    complement,
     debiased,
     descend,
     ema,
     first_count,
+    incremented,
     map_leaves,
+    root,
     scheduled,
     squared,
+    wide,
     zeros,
 )
 from jaxmlp.types import Array, DTypeLike, Params, PyTree, Scalar, ScalarOrSchedule
@@ -87,13 +91,13 @@ def amsgrad(
 
 
 def _amsgrad_init(params: Params, *, mu_dtype: DTypeLike) -> AmsgradState:
-    return AmsgradState(first_count(), zeros(params, mu_dtype), zeros(params), zeros(params))
+    return AmsgradState(first_count(), zeros(params, mu_dtype), wide(params), wide(params))
 
 
 def _amsgrad_update(
     grads, state, params=None, *, learning_rate, b1, b2, eps, eps_root, correct_mu, correct_nu, **extra
 ):
-    count = state.count + 1
+    count = incremented(state.count)
 
     def rule(g, m, v, v_max):
         m, v = ema(b1, m, g), ema(b2, v, squared(g))
@@ -102,7 +106,7 @@ def _amsgrad_update(
         return normalized(mean, v_max, eps, eps_root), m, v, v_max
 
     directions, *moments = map_leaves("amsgrad.update", rule, grads, state.mu, state.nu, state.nu_max)
-    return descend(learning_rate, state.count, directions), AmsgradState(count, *moments)
+    return descend(learning_rate, state.count, directions, grads), AmsgradState(count, *moments)
 
 
 def radam(
@@ -159,8 +163,8 @@ def radam(
 
 
 def _radam_update(grads, state, params=None, *, learning_rate, b1, b2, eps, eps_root, threshold, nesterov, **extra):
-    count = state.count + 1
-    rho, rectification = _rectification(b2, count)
+    count = incremented(state.count)
+    rho, rectification = _rectification(b2, count, threshold)
 
     def rule(g, m, v):
         m, v = ema(b1, m, g), ema(b2, v, squared(g))
@@ -169,18 +173,31 @@ def _radam_update(grads, state, params=None, *, learning_rate, b1, b2, eps, eps_
         return jnp.where(rho >= threshold, adaptive, mean), m, v
 
     directions, mu, nu = map_leaves("radam.update", rule, grads, state.mu, state.nu)
-    return descend(learning_rate, state.count, directions), AdamState(count, mu, nu)
+    return descend(learning_rate, state.count, directions, grads), AdamState(count, mu, nu)
 
 
-def _rectification(b2: Scalar, count: Array) -> tuple[Array, Array]:
-    """rho_t and r, in at least float32."""
+def _rectification(b2: Scalar, count: Array, threshold: Scalar) -> tuple[Array, Array]:
+    """rho_t and r, in at least float32; r is 1 unless it is used."""
     dtype = jnp.result_type(b2, float)
     steps = count.astype(dtype)
     power = jax.lax.pow(jnp.asarray(b2, dtype), steps)
     rho_inf = jnp.asarray(2.0 / (1.0 - b2) - 1.0, dtype)
-    rho = rho_inf - 2.0 * steps * power / (1.0 - power)
-    ratio = (rho - 4.0) * (rho - 2.0) * rho_inf / ((rho_inf - 4.0) * (rho_inf - 2.0) * rho)
-    return rho, jnp.sqrt(ratio)
+    near_1, rest = complement(b2)
+    rho = jnp.where(near_1, _rho_near_1(rest, steps), rho_inf - 2.0 * steps * power / (1.0 - power))
+    is_used = rho >= threshold
+    scale = jnp.where(is_used, (rho_inf - 4.0) * (rho_inf - 2.0) * rho, 1.0)
+    ratio = jnp.where(is_used, (rho - 4.0) * (rho - 2.0) * rho_inf, 1.0) / scale
+    return rho, root(ratio)
+
+
+def _rho_near_1(rest: Array, steps: Array) -> Array:
+    """rho_t for a small rest = 1 - b2: the difference of two numbers near 2 / rest cancels, its series does not."""
+    rate = -jnp.log1p(-rest)
+    s = steps * rate  # b2^t = exp(-s)
+    late = 2.0 / rest - 1.0 - 2.0 * steps * jnp.exp(-s) / -jnp.expm1(-s)
+    s = jnp.minimum(s, 1.0)
+    early = steps * (1.0 - s / 6.0 + s**3 / 360.0 - s**5 / 15120.0 + s**7 / 604800.0) + rest / 6.0 + rest**2 / 12.0
+    return jnp.where(steps * rate < 1.0, early, late)
 
 
 def adamax(learning_rate: ScalarOrSchedule, b1: Scalar = 0.9, b2: Scalar = 0.999, eps: Scalar = 1e-8) -> Optimizer:
@@ -224,11 +241,11 @@ def adamax(learning_rate: ScalarOrSchedule, b1: Scalar = 0.9, b2: Scalar = 0.999
 
 
 def _adamax_update(grads, state, params=None, *, learning_rate, b1, b2, eps, **extra):
-    count = state.count + 1
+    count = incremented(state.count)
 
     def rule(g, m, u):
         m, u = ema(b1, m, g), jnp.maximum(jnp.abs(g) + cast(eps, u), cast(b2, u) * u)
         return debiased(m, b1, count) / u, m, u
 
     directions, mu, nu = map_leaves("adamax.update", rule, grads, state.mu, state.nu)
-    return descend(learning_rate, state.count, directions), AdamState(count, mu, nu)
+    return descend(learning_rate, state.count, directions, grads), AdamState(count, mu, nu)

@@ -13,12 +13,16 @@ from jaxmlp.optimizers.base import (
     debiased,
     descend,
     ema,
-    filled,
     first_count,
+    incremented,
+    like,
     map_leaves,
     mask_leaf,
+    root,
     scheduled,
     squared,
+    wide,
+    widened,
     with_decay,
     zeros,
 )
@@ -76,16 +80,17 @@ def adagrad(learning_rate: ScalarOrSchedule, initial_accumulator_value: Scalar =
 
 
 def _adagrad_init(params: Params, *, value: Scalar) -> AdagradState:
-    return AdagradState(first_count(), filled(params, value))
+    return AdagradState(first_count(), wide(params, value))
 
 
 def _adagrad_update(grads, state, params=None, *, learning_rate, eps, **extra):
     def rule(g, s):
         s = s + squared(g)
-        return jnp.where(s > 0, jax.lax.rsqrt(s + cast(eps, s)), jnp.zeros_like(s)) * g, s
+        scale = jax.lax.rsqrt(jnp.where(s > 0, s + cast(eps, s), jnp.ones_like(s)))
+        return jnp.where(s > 0, scale, jnp.zeros_like(s)) * g, s
 
     directions, sums = map_leaves("adagrad.update", rule, grads, state.sum_of_squares)
-    return descend(learning_rate, state.count, directions), AdagradState(state.count + 1, sums)
+    return descend(learning_rate, state.count, directions, grads), AdagradState(incremented(state.count), sums)
 
 
 class RmspropState(NamedTuple):
@@ -173,15 +178,16 @@ def rmsprop(
 
 
 def _rmsprop_init(params: Params, *, initial_scale: Scalar, centered: bool, has_trace: bool) -> RmspropState:
-    mu = zeros(params) if centered else None
+    # A variance is the difference of two averages, so neither may be rounded to less than float32.
+    mu = widened(zeros(params)) if centered else None
     trace = zeros(params) if has_trace else None
-    return RmspropState(first_count(), mu, filled(params, initial_scale), trace)
+    return RmspropState(first_count(), mu, wide(params, initial_scale), trace)
 
 
 def _rmsprop_update(
     grads, state, params=None, *, learning_rate, decay, eps, momentum, eps_in_sqrt, nesterov, bias_correction, **extra
 ):
-    count = state.count + 1
+    count = incremented(state.count)
 
     def corrected(moment):
         return debiased(moment, decay, count) if bias_correction else moment
@@ -193,12 +199,12 @@ def _rmsprop_update(
             m = ema(decay, m, g)
             spread = jnp.maximum(spread - squared(corrected(m)), 0)  # rounding can take a variance below 0
         floor = cast(eps, spread)
-        scale = jax.lax.rsqrt(spread + floor) if eps_in_sqrt else 1 / (jnp.sqrt(spread) + floor)
+        scale = jax.lax.rsqrt(spread + floor) if eps_in_sqrt else 1 / (root(spread) + floor)
         return (scale * g, v) if m is None else (scale * g, v, m)
 
     moments = (state.nu,) if state.mu is None else (state.nu, state.mu)
     directions, nu, *mu = map_leaves("rmsprop.update", rule, grads, *moments)
-    steps, trace = descend(learning_rate, state.count, directions), state.trace
+    steps, trace = descend(learning_rate, state.count, directions, grads), state.trace
     if momentum is not None:
         steps, trace = _traced(steps, trace, momentum, nesterov)
     return steps, RmspropState(count, mu[0] if mu else None, nu, trace)
@@ -209,7 +215,8 @@ def _traced(steps, trace, momentum, nesterov):
         t = u + cast(momentum, u) * t
         return (u + cast(momentum, u) * t if nesterov else t), t
 
-    return map_leaves("rmsprop.update", rule, steps, trace)
+    directions, trace = map_leaves("rmsprop.update", rule, steps, trace)
+    return like(directions, steps), trace
 
 
 class AdadeltaState(NamedTuple):
@@ -279,18 +286,18 @@ def adadelta(
 
 
 def _adadelta_init(params: Params) -> AdadeltaState:
-    return AdadeltaState(first_count(), zeros(params), zeros(params))
+    return AdadeltaState(first_count(), wide(params), wide(params))
 
 
 def _adadelta_update(grads, state, params=None, *, learning_rate, rho, eps, weight_decay, mask, **extra):
-    grads = with_decay(
+    decayed = with_decay(
         grads, params, function="adadelta.update", count=state.count, weight_decay=weight_decay, mask=mask
     )
 
     def rule(g, e_g, e_x):
         e_g = ema(rho, e_g, squared(g))
-        direction = jnp.sqrt(e_x + cast(eps, e_x)) / jnp.sqrt(e_g + cast(eps, e_g)) * g
+        direction = root(e_x + cast(eps, e_x)) / root(e_g + cast(eps, e_g)) * g
         return direction, e_g, ema(rho, e_x, squared(direction))
 
-    directions, e_g, e_x = map_leaves("adadelta.update", rule, grads, state.e_g, state.e_x)
-    return descend(learning_rate, state.count, directions), AdadeltaState(state.count + 1, e_g, e_x)
+    directions, e_g, e_x = map_leaves("adadelta.update", rule, decayed, state.e_g, state.e_x)
+    return descend(learning_rate, state.count, directions, grads), AdadeltaState(incremented(state.count), e_g, e_x)

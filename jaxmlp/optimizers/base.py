@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxmlp.checks import check_non_negative, is_concrete, require
 from jaxmlp.leaves import Static, as_partial, described
+from jaxmlp.numerics import at_least_float32, promoted
 from jaxmlp.types import Array, DTypeLike, Mask, OptimizerLike, Params, PyTree, Scalar, ScalarOrSchedule
 
 
@@ -66,7 +67,8 @@ def apply_updates(params: Params, updates: PyTree) -> Params:
       0.5
     """
     check_same_shapes("apply_updates", "updates", updates, params)
-    return jax.tree.map(lambda p, u: jnp.asarray(p + u, jnp.result_type(p)), params, updates)
+    with jax.numpy_dtype_promotion("standard"):  # an optimizer may give float32 updates of bfloat16 parameters
+        return jax.tree.map(lambda p, u: jnp.asarray(p + u, jnp.result_type(p)), params, updates)
 
 
 def check_same_shapes(function: str, argument: str, tree: PyTree, like: PyTree) -> None:
@@ -91,13 +93,20 @@ def at(value: ScalarOrSchedule, count: Array) -> Any:
 
 
 def zeros(params: Params, dtype: DTypeLike = None) -> PyTree:
-    """A zero-initialized moment, shaped like the parameters."""
+    """A zero-initialized moment, shaped like the parameters, in their dtype unless another one is given."""
     return jax.tree.map(lambda p: jnp.zeros_like(p, dtype), params)
 
 
-def filled(params: Params, value: Scalar) -> PyTree:
-    """A moment that starts at a value other than zero, shaped like the parameters."""
-    return jax.tree.map(lambda p: jnp.full_like(p, value), params)
+def wide(params: Params, value: Scalar = 0.0) -> PyTree:
+    """A moment of squares or sizes, shaped like the parameters: real, and in at least float32.
+
+    In bfloat16 0.999 * v rounds back to v, so an average would never decay; in float16 small squares are 0.
+    """
+    return jax.tree.map(lambda p: jnp.full_like(p, value, _wide_dtype(p)), params)
+
+
+def _wide_dtype(p: Array) -> Any:
+    return promoted(np.zeros((), jnp.result_type(p)).real.dtype, "float32")
 
 
 def first_count() -> Array:
@@ -105,26 +114,44 @@ def first_count() -> Array:
     return jnp.zeros((), jnp.int32)
 
 
-def cast(value: Scalar, like: Array) -> Array:
+def incremented(count: Array) -> Array:
+    """count + 1, or the largest integer of its dtype once that is reached."""
+    return jnp.minimum(count, jnp.iinfo(count.dtype).max - 1) + 1
+
+
+def cast(value: Any, array: Array) -> Array:
     """A number in the dtype of an array, so that a traced number never promotes a leaf."""
-    return jnp.asarray(value, jnp.result_type(like))
+    return jnp.asarray(value, jnp.result_type(array))
 
 
 def ema(decay: Scalar, average: Array, value: Array) -> Array:
-    """decay * average + (1 - decay) * value; bfloat16 would lose the complement, so it is taken before the cast."""
+    """decay * average + (1 - decay) * value; the complement is taken before the cast, which would round it."""
     dtype = jnp.promote_types(average.dtype, value.dtype)
     return jnp.asarray(decay, dtype) * average + jnp.asarray(1 - decay, dtype) * value
 
 
 def debiased(moment: Array, decay: Scalar, count: Array) -> Array:
-    """moment / (1 - decay ** count), the bias correction of an average that started at zero.
+    """moment / (1 - decay ** count), the bias correction of an average that started at zero."""
+    # Multiply by the reciprocal: XLA rewrites a division by a scalar differently for different numbers of devices.
+    return moment * cast(1 / _one_minus_power(decay, count), moment)
 
-    The power is computed in at least float32.
+
+def _one_minus_power(decay: Scalar, count: Array) -> Array:
+    """1 - decay ** count in at least float32; without cancellation for a decay near 1."""
+    base = jnp.asarray(decay, jnp.result_type(decay, float))
+    steps = count.astype(base.dtype)
+    near_1, rest = complement(decay)
+    return jnp.where(near_1, -jnp.expm1(steps * jnp.log1p(-rest)), 1 - jax.lax.pow(base, steps))
+
+
+def complement(decay: Scalar) -> tuple[Array, Array]:
+    """Whether a decay is so near 1 that sums with 1 cancel, and then 1 - decay; 1/2 otherwise, which is harmless.
+
+    The bound is just above 0.999: at the usual decays, results are those of the plain formula to the bit.
     """
     base = jnp.asarray(decay, jnp.result_type(decay, float))
-    power = jax.lax.pow(base, count.astype(base.dtype))
-    # Multiply by the reciprocal: XLA rewrites a division by a scalar differently for different numbers of devices.
-    return moment * cast(1 / (1 - power), moment)
+    near_1 = base > 0.9991
+    return near_1, jnp.where(near_1, jnp.asarray(1 - decay, base.dtype), 0.5)
 
 
 def squared(x: Array) -> Array:
@@ -132,29 +159,56 @@ def squared(x: Array) -> Array:
     return jnp.square(x) if not jnp.iscomplexobj(x) else jnp.square(x.real) + jnp.square(x.imag)
 
 
-def map_leaves(function: str, rule: Callable[..., Any], grads: PyTree, *moments: PyTree) -> tuple[PyTree, ...]:
-    """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves; every array keeps its dtype.
+@jax.custom_jvp
+def root(x: Array) -> Array:
+    """The square root, with derivative 0 at 0 instead of infinity, which times 0 would be NaN."""
+    return jnp.sqrt(x)
 
-    A moment may have another dtype than its gradient (`mu_dtype`, complex parameters), hence standard promotion.
+
+@root.defjvp
+def _root_jvp(primals, tangents):
+    ((x,), (dx,)) = primals, tangents
+    y = root(x)
+    return y, jnp.where(x == 0, 0, dx / (2 * jnp.where(x == 0, 1, y)))
+
+
+def map_leaves(function: str, rule: Callable[..., Any], grads: PyTree, *moments: PyTree) -> tuple[PyTree, ...]:
+    """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves, in at least float32.
+
+    Moments are rounded to their own dtypes, directions by `descend`. A moment may have another dtype than its gradient
+    (`mu_dtype`, complex parameters), hence standard promotion.
     """
     for moment in moments:
         check_same_shapes(function, "grads", grads, moment)
     leaves, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, grads))
     olds = list(zip(*map(jax.tree.leaves, moments), strict=True))
     with jax.numpy_dtype_promotion("standard"):
-        rows = [rule(g, *old) for g, old in zip(leaves, olds, strict=True)]
-    directions = structure.unflatten([row[0].astype(g.dtype) for row, g in zip(rows, leaves, strict=True)])
+        rows = [rule(*map(at_least_float32, (g, *old))) for g, old in zip(leaves, olds, strict=True)]
+    directions = [row[0].astype(promoted(g.dtype, "float32")) for row, g in zip(rows, leaves, strict=True)]
     news = [
         structure.unflatten([row[1 + i].astype(old[i].dtype) for row, old in zip(rows, olds, strict=True)])
         for i in range(len(moments))
     ]
-    return directions, *news
+    return structure.unflatten(directions), *news
 
 
-def descend(learning_rate: ScalarOrSchedule, count: Array, directions: PyTree) -> PyTree:
-    """-learning_rate * direction, the last step of every optimizer; `count` is the number of steps done before."""
+def descend(learning_rate: ScalarOrSchedule, count: Array, directions: PyTree, grads: PyTree) -> PyTree:
+    """-learning_rate * direction in the dtypes of the gradients, the last step of every optimizer.
+
+    `count` is the number of steps done before.
+    """
     rate = at(learning_rate, count)
-    return jax.tree.map(lambda d: cast(-1 * rate, d) * d, directions)
+    return like(jax.tree.map(lambda d: cast(-1 * rate, d) * d, widened(directions)), grads)
+
+
+def widened(tree: PyTree) -> PyTree:
+    """The arrays in at least float32."""
+    return jax.tree.map(lambda leaf: at_least_float32(jnp.asarray(leaf)), tree)
+
+
+def like(tree: PyTree, grads: PyTree) -> PyTree:
+    """The arrays in the dtypes of the gradients."""
+    return jax.tree.map(lambda leaf, g: leaf.astype(jnp.result_type(g)), tree, grads)
 
 
 def with_decay(
@@ -167,18 +221,27 @@ def with_decay(
     mask: Mask = None,
 ) -> PyTree:
     """directions + weight_decay * params where the mask allows it (Loshchilov & Hutter 2019)."""
-    rate = at(weight_decay, count)
+    rate, directions = at(weight_decay, count), widened(directions)
     if params is None and is_concrete(rate) and rate == 0:
         return directions
     require(params is not None, function, "params", "be given, as weight decay needs them", params)
     check_same_shapes(function, "params", params, directions)
-    decayed = jax.tree.map(lambda d, p: d + cast(rate, d) * p, directions, params)
+    decayed = jax.tree.map(lambda d, p: d + cast(rate, d) * cast(p, d), directions, params)
     chosen = mask(params) if callable(mask) else mask
     if chosen is None:
         return decayed
-    structure, expected = jax.tree.structure(chosen), jax.tree.structure(params)
-    require(structure == expected, function, "mask", f"have the parameters' structure {expected}", structure)
+    chosen = _broadcast(function, chosen, params)
     return jax.tree.map(lambda m, new, old: jnp.where(m, new, old), chosen, decayed, directions)
+
+
+def _broadcast(function: str, mask: PyTree, params: Params) -> PyTree:
+    """The mask with a leaf for every parameter; one of its leaves may stand for a whole subtree."""
+    try:
+        return jax.tree.broadcast(mask, params)
+    except ValueError:
+        structure, expected = jax.tree.structure(mask), jax.tree.structure(params)
+        rule = f"have the parameters' structure {expected}, or be a prefix of it"
+        require(False, function, "mask", rule, structure)
 
 
 def mask_leaf(mask: Mask) -> Any:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxmlp.checks import check_rate
 from jaxmlp.leaves import Static, bind
-from jaxmlp.optimizers.base import Optimizer, descend, first_count, map_leaves, scheduled, zeros
+from jaxmlp.optimizers.base import Optimizer, descend, first_count, incremented, map_leaves, scheduled, zeros
 from jaxmlp.types import Array, DTypeLike, Params, PyTree, Scalar, ScalarOrSchedule
 
 
@@ -164,7 +164,7 @@ def _plain_init(params: Params) -> SgdState:
 
 
 def _plain_update(grads, state, params=None, *, learning_rate, **extra):
-    return descend(learning_rate, state.count, grads), SgdState(state.count + 1, None)
+    return descend(learning_rate, state.count, grads, grads), SgdState(incremented(state.count), None)
 
 
 def _momentum_init(params: Params, *, accumulator_dtype: DTypeLike) -> SgdState:
@@ -178,4 +178,4 @@ def _momentum_update(grads, state, params=None, *, learning_rate, momentum, nest
         return (g + mu * trace if nesterov else trace), trace
 
     directions, trace = map_leaves("sgd.update", rule, grads, state.trace)
-    return descend(learning_rate, state.count, directions), SgdState(state.count + 1, trace)
+    return descend(learning_rate, state.count, directions, grads), SgdState(incremented(state.count), trace)

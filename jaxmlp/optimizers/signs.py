@@ -11,6 +11,7 @@ from jaxmlp.optimizers.base import (
     descend,
     ema,
     first_count,
+    incremented,
     map_leaves,
     mask_leaf,
     scheduled,
@@ -96,4 +97,4 @@ def _lion_update(grads, state, params=None, *, learning_rate, b1, b2, weight_dec
     directions = with_decay(
         directions, params, function="lion.update", count=state.count, weight_decay=weight_decay, mask=mask
     )
-    return descend(learning_rate, state.count, directions), LionState(state.count + 1, mu)
+    return descend(learning_rate, state.count, directions, grads), LionState(incremented(state.count), mu)

@@ -1,5 +1,6 @@
 """Transformations that combine with any optimizer: clipping, chaining, projection."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,13 @@ import jax.numpy as jnp
 
 from jaxmlp.checks import check_non_negative, require
 from jaxmlp.leaves import as_partial, bind
-from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer, cast, squared
+from jaxmlp.numerics import power_of_two
+from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer, cast, root, squared, widened
 from jaxmlp.types import OptimizerLike, Params, Scalar
 
 
 def clip(max_delta: Scalar) -> Optimizer:
-    """Clips every element of the gradient to [-max_delta, max_delta].
+    """Clips every element of the gradient to [-max_delta, max_delta]; of complex gradients, each part.
 
     Args:
       max_delta: at least 0; may be traced.
@@ -119,17 +121,33 @@ def _stateless(params: Params) -> tuple[()]:
 
 
 def _clip_update(grads, state, params=None, *, max_delta, **extra):
-    return jax.tree.map(lambda g: jnp.clip(g, cast(-max_delta, g), cast(max_delta, g)), grads), state
+    def rule(g):
+        if jnp.iscomplexobj(g):
+            return jax.lax.complex(rule(g.real), rule(g.imag))
+        return jnp.clip(g, cast(-max_delta, g), cast(max_delta, g))
+
+    return jax.tree.map(rule, grads), state
 
 
 def _clip_by_global_norm_update(grads, state, params=None, *, max_norm, **extra):
-    real = jnp.result_type(float)
-    norm = jnp.sqrt(sum(jnp.sum(squared(g), dtype=real) for g in jax.tree.leaves(grads)))
+    dtype = jnp.result_type(float)
+    inverse = 1 / _scale(grads, dtype)
+    scaled = jax.tree.map(lambda g: g * cast(inverse, g), widened(grads))
+    norm = root(sum((jnp.sum(squared(g), dtype=dtype) for g in jax.tree.leaves(scaled)), jnp.zeros((), dtype)))
+    limit, factor = cast(max_norm, norm) * inverse, cast(max_norm, norm) / jnp.where(norm == 0, 1, norm)
 
-    def rule(g):
-        return jnp.where(norm <= cast(max_norm, norm), g, g * cast(cast(max_norm, norm) / norm, g))
+    def rule(g, small):
+        return jnp.where(norm <= limit, g, (small * cast(factor, small)).astype(jnp.result_type(g)))
 
-    return jax.tree.map(rule, grads), state
+    return jax.tree.map(rule, grads, scaled), state
+
+
+def _scale(grads, dtype):
+    """1, or a power of two near the largest element if its square might overflow or vanish."""
+    sizes = [jnp.max(abs(part), initial=0).astype(dtype) for g in jax.tree.leaves(widened(grads)) for part in _parts(g)]
+    largest = jax.lax.stop_gradient(jnp.max(jnp.stack([jnp.zeros((), dtype), *sizes])))
+    is_extreme = (largest > 2.0**50) & (largest < jnp.inf) | (largest < 2.0**-50) & (largest > 0)
+    return jnp.where(is_extreme, power_of_two(largest), jnp.ones((), dtype))
 
 
 def _chain_init(params: Params, *, inits: tuple[Callable[..., Any], ...]) -> tuple[Any, ...]:
@@ -139,13 +157,28 @@ def _chain_init(params: Params, *, inits: tuple[Callable[..., Any], ...]) -> tup
 def _chain_update(grads, state, params=None, *, updates, **extra):
     states = []
     for update, inner in zip(updates, state, strict=True):
-        grads, inner = update(grads, inner, params)
+        grads, inner = update(grads, inner, params, **_accepted(update, extra))
         states.append(inner)
     return grads, tuple(states)
 
 
 def _projected_update(grads, state, params=None, *, update, projection, **extra):
     require(params is not None, "projected.update", "params", "be given, as the projection needs them", params)
-    updates, state = update(grads, state, params)
+    updates, state = update(grads, state, params, **_accepted(update, extra))
     goal = projection(apply_updates(params, updates))
     return jax.tree.map(lambda g, p: g - p, goal, params), state
+
+
+def _accepted(update, extra):
+    """Those of the extra keyword arguments that an update function takes."""
+    if not extra:
+        return {}
+    parameters = inspect.signature(update).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return extra
+    named = {parameter.name for parameter in parameters if parameter.kind is not parameter.POSITIONAL_ONLY}
+    return {name: value for name, value in extra.items() if name in named}
+
+
+def _parts(g):
+    return (g.real, g.imag) if jnp.iscomplexobj(g) else (g,)
