@@ -71,7 +71,8 @@ def load(
       task: for files, DataFrames and pairs, "classification" or "regression".
       validation: fraction of all rows (if the test rows are given: of the others), below 1; for files, DataFrames and
         pairs also rows of their own, given like `source`. With 0, all these rows are for training, and
-        `data.validation` is `data.train`: what is then monitored is the error on the training rows.
+        `data.validation` is `data.train`: what is then monitored is the error on the training rows
+        (`data._replace(validation=data.test)` monitors the test rows instead, as some published set-ups do).
       test: fraction of all rows, above 0 and below 1; or rows of their own, as above.
       seed: an integer of at least 0, for shuffling before the split and for the noise of synthetic data sets.
       scale: "standard", "range" or None (as in `scaled`), or "auto": "range" for images, else "standard". Numbers to

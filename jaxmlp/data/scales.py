@@ -40,7 +40,7 @@ def scaled(data: Data, how: str | None) -> Data:
     require(isinstance(data, Data), "scaled", "data", "be a Data", type(data).__name__, TypeError)
     if how is not None:
         check_choice("scaled", ("standard", "range"), how=how)
-    inputs, targets = (np.asarray(values) for values in data.train)
+    inputs, targets = (np.asarray(values) for values in data.train[:2])
     is_regression = targets.ndim == 2
     is_known = is_regression or targets.dtype.kind in "biu"
     rule = "be (n,) whole numbers or (n, outputs)"
@@ -50,7 +50,7 @@ def scaled(data: Data, how: str | None) -> Data:
     dtype = np.float32 if is_regression else np.int32
 
     def rescaled(batch: Batch) -> Batch:
-        values = (scaler.scale(np.asarray(array)) for scaler, array in zip(scalers, batch, strict=True))
+        values = (scaler.scale(np.asarray(array)) for scaler, array in zip(scalers, batch[:2], strict=True))
         return Batch(*(array.astype(kind) for array, kind in zip(values, (np.float32, dtype), strict=True)))
 
     after = replace(before, inputs=before.inputs.then(scalers[0]), targets=before.targets.then(scalers[1]))

@@ -110,7 +110,11 @@ class _Unseen:
         return "preparation"
 
 
-def _flatten(data: Data) -> tuple[list[tuple[Any, Any]], _Unseen]:
+def _flatten(data: Data) -> tuple[tuple[Any, ...], _Unseen]:
+    return tuple(data), _Unseen(data.preparation)
+
+
+def _flatten_with_keys(data: Data) -> tuple[list[tuple[Any, Any]], _Unseen]:
     keyed = [(jax.tree_util.GetAttrKey(name), split) for name, split in data._asdict().items()]
     return keyed, _Unseen(data.preparation)
 
@@ -129,7 +133,7 @@ def _has_columns(split: Any, features: int) -> bool:
     return inputs.ndim == 2 and inputs.shape[1] == features
 
 
-jax.tree_util.register_pytree_with_keys(Data, _flatten, _unflatten)
+jax.tree_util.register_pytree_with_keys(Data, _flatten_with_keys, _unflatten, _flatten)
 
 
 def _shown(array: Any) -> str:
