@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from jaxmlp.checks import check_key, require
@@ -65,7 +66,8 @@ def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState
     """The state before the first step.
 
     Args:
-      params: a pytree of arrays. They are copied, so that yours outlive the donated state.
+      params: a pytree of arrays. They are copied, so that yours outlive the donated state. Leaves that are not floating
+        or complex (integers, keys) have no gradient: the optimizer does not see them, and steps leave them as they are.
       optimizer: a pair `(init, update)`.
       key: a typed key; step i draws from `fold_in(key, i)`.
 
@@ -73,7 +75,7 @@ def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState
       A `TrainState`.
 
     Raises:
-      TypeError: for a key that is not typed, or an optimizer that is not a pair.
+      TypeError: for a key that is not typed, an optimizer that is not a pair, or a leaf of params that is not an array.
 
     Example:
       >>> import jaxmlp
@@ -83,7 +85,8 @@ def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState
     """
     check_key("init_state", key=key)
     optimizer = as_optimizer("init_state", optimizer)
-    state = TrainState(params, optimizer.init(params), key, jnp.zeros((), jnp.int32))
+    opt_state = optimizer.init(trainable("init_state", params))
+    state = TrainState(params, opt_state, key, jnp.zeros((), jnp.int32))
     return jax.tree.map(partial(jnp.array, copy=True), state)
 
 
@@ -102,7 +105,8 @@ def make_train_step(
       its buffers are reused for the new one, so do not use it again.
 
     Raises:
-      TypeError: for a loss that is not a function, or an optimizer that is not a pair.
+      TypeError: for a loss that is not a function, or an optimizer that is not a pair; in the step, for a loss that
+        returns anything else than a real scalar, alone or with a dict of scalars.
 
     Example:
       >>> import jaxmlp
@@ -149,17 +153,63 @@ def _jitted_step(structure: Callable[[Array], Any]) -> Callable[..., Any]:
 _compiled_step = Programs(_jitted_step)
 
 
-def train_step(loss_fn: LossFn, optimizer: Optimizer, state: TrainState, batch: PyTree) -> tuple[TrainState, Metrics]:
-    """The step of `make_train_step`, as a plain pure function."""
+def train_step(
+    loss_fn: LossFn, optimizer: Optimizer, state: TrainState, batch: PyTree, function: str = "make_train_step"
+) -> tuple[TrainState, Metrics]:
+    """The step of `make_train_step`, as a plain pure function; errors name the `function` that the user called."""
 
-    def with_metrics(params):
-        out = loss_fn(params, batch, fold_in(state.key, state.step))
-        loss, metrics = out if isinstance(out, tuple) else (out, {})
-        shape = jnp.shape(loss)
-        require(shape == (), "train_step", "the loss", "be a scalar", shape)
+    def with_metrics(free):
+        out = loss_fn(_merged(free, state.params), batch, fold_in(state.key, state.step))
+        loss, metrics = checked_loss(function, out)
         return loss, {"loss": loss, **metrics}
 
-    (_, metrics), grads = jax.value_and_grad(with_metrics, has_aux=True)(state.params)
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = apply_updates(state.params, updates)
+    free = trainable(function, state.params)
+    (_, metrics), grads = jax.value_and_grad(with_metrics, has_aux=True)(free)
+    updates, opt_state = optimizer.update(grads, state.opt_state, free)
+    params = _merged(apply_updates(free, updates), state.params)
     return TrainState(params, opt_state, state.key, state.step + 1), metrics
+
+
+def trainable(function: str, params: Params) -> Params:
+    """The parameters with None in place of every leaf that has no gradient; an error if a leaf is not an array."""
+
+    def one(path, leaf):
+        is_array = isinstance(leaf, (jax.Array, np.ndarray, np.generic, bool, int, float, complex))
+        rule = "be an array (give the arrays of a module, as of equinox.partition, and close over the rest)"
+        require(is_array, function, "params" + jax.tree_util.keystr(path), rule, leaf, TypeError)
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+        return leaf if jnp.issubdtype(dtype, jnp.inexact) else None
+
+    return jax.tree_util.tree_map_with_path(one, params)
+
+
+def _merged(free: Params, params: Params) -> Params:
+    """The parameters with the trainable ones replaced."""
+    return jax.tree.map(lambda new, old: old if new is None else new, free, params, is_leaf=lambda leaf: leaf is None)
+
+
+def checked_loss(function: str, out: Any) -> tuple[Array, Metrics]:
+    """The loss and the metrics that a loss function returned, or an error of the named function."""
+    is_pair = isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict)
+    is_alone = hasattr(out, "dtype") or isinstance(out, (bool, int, float, complex))
+    rule = "return a scalar, or a pair (scalar, {name: scalar})"
+    require(is_pair or is_alone, function, "loss_fn", rule, _kind(out), TypeError)
+    loss, metrics = out if is_pair else (out, {})
+    require(isinstance(loss, jax.Array), function, "loss_fn", "return an array computed from params", loss, TypeError)
+    require(loss.shape == (), function, "the loss", "be a scalar", loss.shape)
+    is_real = jnp.issubdtype(loss.dtype, jnp.floating)
+    require(is_real, function, "the loss", "be a real floating number", str(loss.dtype), TypeError)
+    rule = "not be called 'loss', the name of the objective"
+    for name, value in metrics.items():
+        argument = f"metric {name!r} of loss_fn"
+        require(name != "loss", function, argument, rule, name)
+        is_number = hasattr(value, "dtype") or isinstance(value, (bool, int, float))
+        require(is_number, function, argument, "be a scalar", _kind(value), TypeError)
+        require(np.shape(value) == (), function, argument, "be a scalar", np.shape(value))
+    return loss, metrics
+
+
+def _kind(value: Any) -> str:
+    """What an error says about a value: its type, and how many parts it has."""
+    name = type(value).__name__
+    return f"{name} of {len(value)}" if isinstance(value, (tuple, list, dict)) else name

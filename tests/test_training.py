@@ -1,6 +1,11 @@
 """One step: what it computes, what it keeps, what it compiles."""
 
+import pickle
+import re
+from functools import partial
+
 import chex
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -196,10 +201,160 @@ def test_wrong_input_is_refused(params, call, error, text):
         call(params)
 
 
-def test_a_loss_that_is_no_scalar_is_refused(params, batch):
-    step = make_train_step(lambda params, batch, key: batch.targets, jaxmlp.gd(0.1))
-    with pytest.raises(ValueError, match=r"train_step: the loss must be a scalar, got \(3, 1\)"):
+PAIR = "make_train_step: loss_fn must return a scalar, or a pair (scalar, {name: scalar}), got "
+COMPUTED = "make_train_step: loss_fn must return an array computed from params, got "
+SCALAR, REAL = (
+    "make_train_step: the loss must be a scalar, got ",
+    "make_train_step: the loss must be a real floating number, got ",
+)
+BAD_LOSSES = {
+    "a vector": (lambda loss: loss * jnp.ones(3), ValueError, SCALAR + "(3,)"),
+    "a vector with metrics": (lambda loss: (loss * jnp.ones((3, 1)), {}), ValueError, SCALAR + "(3, 1)"),
+    "a Python float": (lambda loss: 0.5, TypeError, COMPUTED + "0.5"),
+    "a Python float with metrics": (lambda loss: (0.5, {"a": loss}), TypeError, COMPUTED + "0.5"),
+    "a NumPy number": (lambda loss: np.float32(0.5), TypeError, COMPUTED + "np.float32(0.5)"),
+    "None": (lambda loss: None, TypeError, PAIR + "'NoneType'"),
+    "a dict": (lambda loss: {"loss": loss}, TypeError, PAIR + "'dict of 1'"),
+    "a list": (lambda loss: [loss, {}], TypeError, PAIR + "'list of 2'"),
+    "a triple": (lambda loss: (loss, {}, loss), TypeError, PAIR + "'tuple of 3'"),
+    "a pair without names": (lambda loss: (loss, loss), TypeError, PAIR + "'tuple of 2'"),
+    "an integer": (lambda loss: loss.astype(jnp.int32), TypeError, REAL + "'int32'"),
+    "a complex number": (lambda loss: loss.astype(jnp.complex64), TypeError, REAL + "'complex64'"),
+    "a metric called loss": (
+        lambda loss: (loss, {"loss": loss}),
+        ValueError,
+        "make_train_step: metric 'loss' of loss_fn must not be called 'loss', the name of the objective, got 'loss'",
+    ),
+    "a vector as metric": (
+        lambda loss: (loss, {"a": loss, "errors": jnp.ones(3)}),
+        ValueError,
+        "make_train_step: metric 'errors' of loss_fn must be a scalar, got (3,)",
+    ),
+    "a text as metric": (
+        lambda loss: (loss, {"a": "good"}),
+        TypeError,
+        "make_train_step: metric 'a' of loss_fn must be a scalar, got 'str",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_LOSSES))
+def test_a_loss_of_another_kind_is_refused(case, params, batch):
+    make, error, text = BAD_LOSSES[case]
+    step = make_train_step(lambda *args: make(squared_loss(*args)), jaxmlp.gd(0.1))
+    with pytest.raises(error, match=re.escape(text)):
         step(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
+
+
+def test_errors_of_a_step_name_the_function_that_was_called(params, batch):
+    state = init_state(params, jaxmlp.gd(0.1), jax.random.key(0))
+    with pytest.raises(TypeError, match=re.escape("fit: loss_fn must return an array computed from params, got 1.0")):
+        train_step(lambda *_: 1.0, jaxmlp.gd(0.1), state, batch, "fit")
+
+
+def test_a_metric_may_be_a_plain_number(params, batch):
+    step = make_train_step(lambda *args: (squared_loss(*args), {"rate": 0.25, "n": 3}), jaxmlp.gd(0.1))
+    _, metrics = step(init_state(params, jaxmlp.gd(0.1), jax.random.key(0)), batch)
+    assert (float(metrics["rate"]), int(metrics["n"])) == (0.25, 3)
+
+
+# --- leaves without a gradient ---------------------------------------------------------------------------------------
+
+
+def mixed_loss(params, batch, key):
+    return jnp.sum(jnp.square(params["w"])) * params["count"].astype(jnp.float32) + params["flag"].astype(jnp.float32)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: jaxmlp.adam(0.1),
+        lambda: optax.adam(0.1),
+        lambda: jaxmlp.adamw(0.1, weight_decay=0.0, mask={"w": True, "count": False, "flag": True, "key": False}),
+        lambda: jaxmlp.projected(jaxmlp.chain(jaxmlp.clip_by_global_norm(100.0), jaxmlp.adam(0.1)), lambda p: p),
+    ],
+)
+def test_integers_bools_and_keys_pass_a_step_unharmed(make, standard_promotion):
+    params = {"w": jnp.array([1.0, -2.0]), "count": jnp.int32(3), "flag": jnp.array(True), "key": jax.random.key(5)}
+    state, step = init_state(params, make(), jax.random.key(0)), make_train_step(mixed_loss, make())
+    for _ in range(2):
+        state, metrics = step(state, None)
+    assert state.params["count"].dtype == jnp.int32 and int(state.params["count"]) == 3
+    assert state.params["flag"].dtype == bool and bool(state.params["flag"])
+    assert state.params["key"] == params["key"]
+    np.testing.assert_allclose(state.params["w"], [0.8, -1.8], rtol=1e-3)  # two steps of Adam
+    np.testing.assert_allclose(metrics["loss"], 1 + 3 * (0.9**2 + 1.9**2), rtol=1e-5)
+
+
+def test_an_equinox_module_of_arrays_passes_whole(batch):
+    linear = eqx.nn.Linear(2, 1, key=jax.random.key(0))
+
+    def loss_fn(module, batch, key):
+        return jaxmlp.mse(jax.vmap(module)(batch.inputs), batch.targets)
+
+    optimizer = jaxmlp.adam(0.1)
+    state, _ = make_train_step(loss_fn, optimizer)(init_state(linear, optimizer, jax.random.key(1)), batch)
+    assert isinstance(state.params, eqx.nn.Linear)
+    np.testing.assert_allclose(abs(state.params.weight - linear.weight), np.full((1, 2), 0.1), rtol=1e-4)
+
+
+def test_a_leaf_that_is_not_an_array_is_refused(batch):
+    network = eqx.nn.MLP(2, 1, 4, 1, key=jax.random.key(0))
+    rule = "be an array (give the arrays of a module, as of equinox.partition, and close over the rest)"
+    with pytest.raises(TypeError, match=re.escape(f"init_state: params.activation must {rule}, got ")):
+        init_state(network, jaxmlp.adam(0.1), jax.random.key(1))
+    arrays, rest = eqx.partition(network, eqx.is_array)
+
+    def loss_fn(arrays, batch, key):
+        return jaxmlp.mse(jax.vmap(eqx.combine(arrays, rest))(batch.inputs), batch.targets)
+
+    state = init_state(arrays, jaxmlp.gd(0.1), jax.random.key(1))
+    state, _ = make_train_step(loss_fn, jaxmlp.gd(0.1))(state, batch)
+    assert int(state.step) == 1
+
+
+# --- files and masks -------------------------------------------------------------------------------------------------
+
+PICKLED = {
+    "classifier": lambda: jaxmlp.classifier(
+        (2, 4, 3), optimizer=jaxmlp.adamw(0.1), dropout_rate=0.25, l2=1e-3, max_norm=2.0, label_smoothing=0.1
+    ),
+    "regressor": lambda: jaxmlp.regressor(
+        (2, 4, 1), optimizer=jaxmlp.momentum(0.1), activation="gelu", dtype=jnp.bfloat16
+    ),
+    "chain": lambda: jaxmlp.chain(jaxmlp.clip(1.0), jaxmlp.clip_by_global_norm(1.0), jaxmlp.lion(0.1)),
+    "schedule": lambda: jaxmlp.adam(jaxmlp.warmup_cosine_decay_schedule(0.0, 0.1, 10, 200)),
+    **{
+        name: getattr(jaxmlp, name)
+        for name in jaxmlp.optimizers.__all__
+        if name not in ("Optimizer", "apply_updates", "as_optimizer", "chain", "projected")
+    },
+}
+
+
+@pytest.mark.parametrize("name", list(PICKLED))
+def test_learners_and_optimizers_pickle(name):
+    one = PICKLED[name]() if name in ("classifier", "regressor", "chain", "schedule") else PICKLED[name](0.125)
+    other = pickle.loads(pickle.dumps(one))
+    assert type(other) is type(one) and repr(other) == repr(one)
+    assert jax.tree.structure(other) == jax.tree.structure(one)
+    assert jax.tree.leaves(other) == jax.tree.leaves(one)
+
+
+@pytest.mark.parametrize("make", [jaxmlp.adamw, partial(jaxmlp.lion, weight_decay=1e-4)])
+@pytest.mark.parametrize(
+    "mask", [[True, False], [{"w": True, "b": True}, {"w": False, "b": False}], lambda p: [True, False]]
+)
+def test_a_mask_may_be_a_prefix_of_the_params(make, mask, params, batch):
+    def loss_fn(params, batch, key):
+        return squared_loss(params[:1], batch, key) + 0.0 * jnp.sum(params[1]["w"])
+
+    two = [params[0], jax.tree.map(lambda leaf: leaf + 1.0, params[0])]
+    masked, free = make(0.5, weight_decay=0.5, mask=mask), make(0.5, weight_decay=0.0)
+    state, _ = make_train_step(loss_fn, masked)(init_state(two, masked, jax.random.key(0)), batch)
+    other, _ = make_train_step(loss_fn, free)(init_state(two, free, jax.random.key(0)), batch)
+    np.testing.assert_allclose(state.params[0]["w"], other.params[0]["w"] - 0.25 * two[0]["w"], rtol=1e-5)
+    np.testing.assert_array_equal(state.params[1]["w"], two[1]["w"])
 
 
 def test_a_mask_of_bools_travels_with_the_numbers(params, batch):
