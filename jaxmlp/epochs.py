@@ -2,10 +2,10 @@
 
     run = start(...)
     while run.status == Status.RUNNING:
-        run = advance(..., run)
+        run = forward(..., run, epochs)
     result = finish(run)
 
-`advance` is the same compiled arithmetic in both, so a trial gives the same numbers wherever it runs.
+`forward` is the same loop in both, so a trial gives the same numbers wherever it runs.
 """
 
 import enum
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxmlp.checks import require
+from jaxmlp.checks import is_concrete, require
+from jaxmlp.optimizers.base import Optimizer
 from jaxmlp.shuffle import epoch_order
 from jaxmlp.threefry import fold_in, split
 from jaxmlp.training import Learner, TrainState, train_step
@@ -140,7 +141,7 @@ class Result(NamedTuple):
                 return f"finished its {epochs} epochs"
 
     def __repr__(self) -> str:
-        if jnp.ndim(self.status) or isinstance(self.status, jax.core.Tracer):
+        if jnp.ndim(self.status) or not is_concrete(self.status):
             return f"Result(a batch of shape {jnp.shape(self.status)})"
         size = sum(jnp.size(leaf) for leaf in jax.tree.leaves(self.params))
         return f"Result({self.reason}; {size:,} parameters, history of {', '.join(self.history)})"
@@ -150,7 +151,7 @@ def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping)
     """A run before its first epoch. Its three keys are all the randomness that it will ever use."""
     init_key, order_key, train_key = split(key, 3)
     params = learner.init(init_key)
-    state = TrainState(params, learner.optimizer.init(params), train_key, jnp.zeros((), jnp.int32))
+    state = TrainState(params, Optimizer(*learner.optimizer).init(params), train_key, jnp.zeros((), jnp.int32))
     metrics = jax.eval_shape(lambda: _epoch(plan, learner, data, order_key, jnp.zeros((), jnp.int32), state)[1])
     return Run(
         state=state,
@@ -168,6 +169,21 @@ def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping)
 def _code(member: enum.IntEnum) -> Array:
     """A status or cause as a strong int32: a weak one would be another type, and compile the population twice."""
     return jnp.asarray(int(member), jnp.int32)
+
+
+def forward(plan: Plan, learner: Learner, data: Any, stopping: Stopping, run: Run, epochs: Array) -> Run:
+    """Carries a run forward by at most `epochs` epochs."""
+
+    def should_continue(carry):
+        run, done = carry
+        return (run.status == Status.RUNNING) & (done < epochs)
+
+    def one_epoch(carry):
+        run, done = carry
+        return advance(plan, learner, data, stopping, run), done + 1
+
+    run, _ = jax.lax.while_loop(should_continue, one_epoch, (run, jnp.zeros((), jnp.int32)))
+    return run
 
 
 def advance(plan: Plan, learner: Learner, data: Any, stopping: Stopping, run: Run) -> Run:
@@ -196,7 +212,7 @@ def _status(plan: Plan, stopping: Stopping, complete: Array, epoch: Array, best_
     last = epoch == plan.epochs - 1
     status = jnp.where(last, _code(Status.FINISHED), _code(Status.RUNNING))
     if stopping.patience is not None:
-        waited = (epoch - best_epoch).astype(stopping.patience.dtype)
+        waited = (epoch - best_epoch).astype(jnp.result_type(stopping.patience))
         status = jnp.where(waited >= stopping.patience, _code(Status.STOPPED), status)
     return jnp.where(complete, status, _code(Status.DIVERGED)).astype(jnp.int32)
 
@@ -218,7 +234,8 @@ def _epoch(
     batches = order[: steps * plan.batch_size].reshape(steps, plan.batch_size)
 
     def step(state, rows):
-        return train_step(learner.loss, learner.optimizer, state, jax.tree.map(lambda array: array[rows], data.train))
+        batch = jax.tree.map(lambda array: array[rows], data.train)
+        return train_step(learner.loss, Optimizer(*learner.optimizer), state, batch)
 
     after, train = jax.lax.scan(step, state, batches)
     healthy = jnp.all(jnp.isfinite(train["loss"])) & _all_finite(after.params)

@@ -3,11 +3,12 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
 from jaxmlp.data import Data
-from jaxmlp.epochs import Plan, Result, Status, Stopping, advance, finish, start
+from jaxmlp.epochs import Plan, Result, Stopping, finish, forward, start
 from jaxmlp.leaves import as_partial, strong
 from jaxmlp.optimizers import as_optimizer
 from jaxmlp.programs import Programs, weakened
@@ -97,12 +98,8 @@ def _jitted_fit(plan: Plan, structure: Any) -> Any:
     @jax.jit
     def compiled_fit(key, numbers, splits, stopping):
         learner, data = structure.unflatten(numbers), _Splits(*splits)
-        run = jax.lax.while_loop(
-            lambda run: run.status == Status.RUNNING,
-            lambda run: advance(plan, learner, data, stopping, run),
-            start(plan, key, learner, data, stopping),
-        )
-        return finish(run)
+        run = start(plan, key, learner, data, stopping)
+        return finish(forward(plan, learner, data, stopping, run, jnp.int32(plan.epochs)))
 
     return compiled_fit
 

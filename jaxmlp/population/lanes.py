@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxmlp.epochs import Plan, Run, Status, Stopping, advance, finish, start
+from jaxmlp.epochs import Plan, Run, Status, Stopping, advance, finish, forward, start
 from jaxmlp.programs import Programs
 from jaxmlp.types import Array, PyTree
 
@@ -125,15 +125,7 @@ def _lane_segment(program: Program, data: Any, stopping: Stopping, epochs: Array
     was_running = run.status == Status.RUNNING
     run = run._replace(status=jnp.where(was_running & order.prune, jnp.int32(Status.PRUNED), run.status))
 
-    def should_continue(carry):
-        run, done = carry
-        return (run.status == Status.RUNNING) & (done < epochs)
-
-    def one_epoch(carry):
-        run, done = carry
-        return advance(program.plan, learner, data, stopping, run), done + 1
-
-    run, _ = jax.lax.while_loop(should_continue, one_epoch, (run, jnp.zeros((), jnp.int32)))
+    run = forward(program.plan, learner, data, stopping, run, epochs)
     ended = was_running & (run.status != Status.RUNNING)
     params, kept_epoch, test = jax.lax.cond(
         ended, lambda: _ended(learner, data, run), lambda: (run.state.params, lane.kept_epoch, lane.test)

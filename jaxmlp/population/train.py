@@ -59,7 +59,8 @@ def train_many(
     Main arguments:
 
     Args:
-      recipe: a function from hyperparameters to a `Learner`. They are traced numbers: it must not branch on them. Or a
+      recipe: a function from hyperparameters to a `Learner`, all of one structure: only numbers may differ. A recipe
+        that makes functions of its own, as with optax, is traced, and must not branch on its hyperparameters. Or a
         batch of learners, as from `jax.vmap(recipe)(...)`. Or a dict of such functions, for different optimizers or
         sizes in one study; each is compiled by itself and gets the grids that its arguments name.
       data: a `Data` of train, validation and test.
@@ -213,7 +214,7 @@ def _work(group: Group, data: Data, devices: list[Any], settings: Settings) -> W
 
 
 def _example(group: Group, numbers: Any) -> Any:
-    """The group's learner, shapes only: made with traced numbers, as the engine will."""
+    """The group's learner, shapes only."""
     structures = []
 
     def leaves(numbers):  # JAX keeps the structure of results, and with it functions of the user's, for good
@@ -221,12 +222,8 @@ def _example(group: Group, numbers: Any) -> Any:
         structures.append(structure)
         return leaves
 
-    try:
-        shapes = jax.eval_shape(leaves, numbers)
-        return structures[-1].unflatten(shapes)
-    except jax.errors.ConcretizationTypeError as error:
-        rule = "not branch on a hyperparameter or convert it: they are traced numbers (jnp.where can choose)"
-        raise ValueError(f"train_many: recipe must {rule}, got: {str(error).splitlines()[0]}") from error
+    shapes = jax.eval_shape(leaves, numbers)
+    return structures[-1].unflatten(shapes)
 
 
 def _only(every: list[Ended], mine: set[int]) -> list[Ended]:

@@ -22,13 +22,24 @@ _METRICS = ("train_", "validation_", "test_")
 
 
 @dataclass(frozen=True)
-class FromNumbers:
-    """A recipe as a function of a dict of numbers; equal if the recipe is, so that a second study is not recompiled."""
+class _Traced:
+    """A recipe that is traced with each trial's hyperparameters; equal if the recipe is, to be compiled once.
+
+    The numbers that the recipe itself brings, such as Adam's b1, are taken from the trial too: as constants of the
+    program they would be folded, and rounded otherwise than in `fit`.
+    """
 
     recipe: Callable[..., Any]
 
     def __call__(self, numbers: dict[str, Any]) -> Learner:
-        return strong(checked_learner("train_many", self.recipe(**numbers)))
+        leaves, structure = self.parts(numbers["hyperparameters"])
+        constants = iter(numbers["constants"])
+        return structure.unflatten([next(constants) if isinstance(leaf, np.ndarray) else leaf for leaf in leaves])
+
+    def parts(self, hyperparameters: dict[str, Any]) -> tuple[list[Any], Any]:
+        """The learner's leaves, NumPy arrays for the recipe's own numbers, and its structure."""
+        learner = checked_learner("train_many", self.recipe(**hyperparameters))
+        return jax.tree.flatten(strong(learner, np.asarray))
 
 
 class Group(NamedTuple):
@@ -87,13 +98,44 @@ def _numbers(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[Any, l
     rule = "be a function of hyperparameters, a batch of learners, or a dict of them"
     require(callable(recipe), "train_many", "recipe", rule, recipe, TypeError)
     labels = _product(recipe, grids) if trials is None else _listed(trials)
-    names = list(labels[0])
-    _check_signature(recipe, names)
-    for label in labels:  # with the numbers at hand, so that their ranges are checked as in `fit`
-        checked_learner("train_many", recipe(**label))
-    columns = {name: np.asarray([label[name] for label in labels], jnp.result_type(float)) for name in names}
+    _check_signature(recipe, list(labels[0]))
+    # Made with the numbers at hand, which checks their ranges as `fit` does.
+    learners = [strong(checked_learner("train_many", recipe(**label)), np.asarray) for label in labels]
+    if len({_kind(learner) for learner in learners}) == 1:
+        return *_stacked(learners), labels
+    return *_traced(recipe, labels), labels
+
+
+def _kind(learner: Learner) -> Any:
+    """Learners of one kind differ in numbers only."""
+    leaves, structure = jax.tree.flatten(learner)
+    return structure, tuple((np.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves)
+
+
+def _stacked(learners: list[Learner]) -> tuple[Any, list[Any], Any]:
+    """Learners that carry all their numbers as leaves: each trial's numbers are its learner."""
+    weak_learner, owners = weakened(learners[0])
+    columns = [np.stack(column) for column in zip(*map(jax.tree.leaves, learners), strict=True)]
+    return _itself, owners, jax.tree.unflatten(jax.tree.structure(weak_learner), columns)
+
+
+def _traced(recipe: Callable[..., Any], labels: list[dict[str, float]]) -> tuple[Any, list[Any], Any]:
+    """Learners with functions made by the recipe, such as those of optax, that hold the numbers in themselves."""
+    columns = {name: np.asarray([label[name] for label in labels], jnp.result_type(float)) for name in labels[0]}
+    constants = []
+
+    def find(hyperparameters: dict[str, Any]) -> None:
+        leaves, _ = _Traced(recipe).parts(hyperparameters)
+        constants.extend(leaf for leaf in leaves if isinstance(leaf, np.ndarray))
+
+    try:
+        jax.eval_shape(find, {name: column[0] for name, column in columns.items()})
+    except jax.errors.ConcretizationTypeError as error:
+        rule = "not branch on a hyperparameter or convert it if it makes functions: these are traced (use jnp.where)"
+        raise ValueError(f"train_many: recipe must {rule}, got: {str(error).splitlines()[0]}") from error
+    repeated = [np.broadcast_to(leaf, (len(labels), *leaf.shape)) for leaf in constants]
     owners: list[Any] = []
-    return FromNumbers(weak(recipe, owners)), owners, columns, labels
+    return _Traced(weak(recipe, owners)), owners, {"hyperparameters": columns, "constants": repeated}
 
 
 def _batch_of_learners(learner: Any) -> tuple[Any, list[Any], Any, list[dict[str, float]]]:
@@ -103,7 +145,7 @@ def _batch_of_learners(learner: Any) -> tuple[Any, list[Any], Any, list[dict[str
     require(len(sizes) == 1 and sizes != {()}, "train_many", "a batch of learners", rule, sorted(sizes))
     ((size,),) = sizes
     weak_learner, owners = weakened(learner)
-    return _itself, owners, strong(weak_learner), [{"learner": i} for i in range(size)]
+    return _itself, owners, strong(weak_learner, np.asarray), [{"learner": i} for i in range(size)]
 
 
 def _itself(learner: Learner) -> Learner:
