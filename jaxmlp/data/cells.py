@@ -14,6 +14,7 @@ __all__ = [
     "RawColumn",
     "Where",
     "all_numbers",
+    "category_column",
     "cells_of",
     "in_column",
     "in_rows",
@@ -25,9 +26,11 @@ __all__ = [
     "texts",
 ]
 
-MISSING = frozenset(
-    ("", "?", "-", "--", ".", "na", "#na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "1.#ind", "-1.#ind")
-)
+MISSING = frozenset((
+    "", "?", "-", "--", "---", "\u2013", "\u2014", ".", "..", "*", "na", "n/a", "n.a.", "n.a", "nan", "-nan", "null",
+    "(null)", "none", "missing", "<na>", "\\n", "#na", "#n/a", "#n/a n/a", "#null!", "#div/0!", "#value!", "#ref!",
+    "#name?", "#num!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+))  # fmt: skip
 """Texts that stand for a missing value, in lower case and without surrounding blanks."""
 
 Where = Callable[[int], str]
@@ -164,11 +167,18 @@ def cells_of(function: str, place: str, column: Any) -> Cells:
     return Cells("category" if is_category else "bool" if kind == "b" else "text", np.asarray(column, object))
 
 
+def category_column(function: str, name: str, column: Any) -> RawColumn:
+    """A column of categories, whatever its cells; integers are named 1, not 1.0."""
+    kind, cells = cells_of(function, f"column {name!r}", column)
+    whole = [None if np.isnan(cell) else int(cell) for cell in cells] if kind == "integer" else cells
+    return RawColumn(name, texts(whole))
+
+
 def input_column(function: str, name: str, column: Any, where: Where) -> RawColumn:
     """A column of numbers if any cell is a number, else of categories; dates and free text are refused."""
     kind, cells = cells_of(function, f"column {name!r}", column)
     if kind in ("bool", "category"):
-        return RawColumn(name, texts(cells))
+        return category_column(function, name, column)
     present = [] if all_numbers(cells) is not None else [row for row, cell in enumerate(cells) if not is_missing(cell)]
     if not present or any(number(cells[row]) is not None for row in present):
         return RawColumn(name, numbers(function, cells, in_column(where, name)))
@@ -186,7 +196,7 @@ def _check_categories(function: str, place: str, values: np.ndarray) -> None:
     """Refuses free text and identifiers, which have too many different values to learn from."""
     most = max(10, min(100, len(values) // 2))
     count = len(set(values))
-    rule = f"be a number or one of at most {most} categories in {len(values)} rows (leave other text out with ignore=)"
+    rule = f"be a number or one of at most {most} categories in {len(values)} rows (see ignore= and categories=)"
     if count > most:
         raise ValueError(f"{function}: {place} must {rule}, got {count} different texts, the first {values[0]!r}")
 

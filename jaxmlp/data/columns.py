@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.cells import RawColumn, Where, cells_of, in_column, numbers, texts
+from jaxmlp.data.cells import RawColumn, Where, category_column, cells_of, in_column, numbers
 from jaxmlp.data.tables import Table
 
 __all__ = ["Column", "encoded", "fit_column", "new_column"]
@@ -88,9 +88,7 @@ def _warn_of_unseen(function: str, column: Column, values: np.ndarray, where: Wh
 def new_column(function: str, name: str, is_number: bool, table: Table) -> RawColumn:
     """The cells of a known column in other rows: numbers or categories, as in the training rows."""
     require(name in table.columns, function, table.place, f"have a column {name!r}", list(table.columns))
-    kind, cells = cells_of(function, f"column {name!r}", table.columns[name])
-    if is_number:
-        return RawColumn(name, numbers(function, cells, in_column(table.where, name)))
-    # The category 1, not 1.0.
-    whole = [None if np.isnan(cell) else int(cell) for cell in cells] if kind == "integer" else cells
-    return RawColumn(name, texts(whole))
+    if not is_number:
+        return category_column(function, name, table.columns[name])
+    cells = cells_of(function, f"column {name!r}", table.columns[name]).values
+    return RawColumn(name, numbers(function, cells, in_column(table.where, name)))

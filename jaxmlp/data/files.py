@@ -34,7 +34,7 @@ class TextTable(NamedTuple):
 
 def read_file(source: str | Path, header: bool | None) -> TextTable:
     """The table in a file; `header` says if its first line holds names, None to find out."""
-    path = Path(source)
+    path = Path(source).expanduser()
     require(path.is_file(), "load", "source", "be a file that exists", str(source), FileNotFoundError)
     comments, text = dialects.without_comments(dialects.decoded(path.name, unpacked(path)))
     mark = dialects.separator(comments, text)

@@ -39,7 +39,8 @@ def load(
     seed: int = 0,
     scale: str | None = "auto",
     missing: str = "refuse",
-    ignore: str | Sequence[ColumnName] | None = None,
+    ignore: ColumnName | Sequence[ColumnName] | None = None,
+    categories: ColumnName | Sequence[ColumnName] | None = None,
     header: bool | None = None,
     folder: str | Path | None = None,
     rows: int | None = None,
@@ -52,7 +53,7 @@ def load(
     row labels is left out. A column of numbers is one input. A column of text or bools is one-hot encoded: one input of
     0 or 1 for each category of the training rows; another category in other rows becomes zeros, with a warning. Cells
     such as an empty one, NA, N/A, ?, -, nan, null and None are missing values. Dates, free text and numbers with
-    thousands separators or units are refused.
+    thousands separators, percent or currency signs are refused.
 
     A target column is taken as labels if it is text, bools or integers throughout, else as numbers to predict; targets
     in an array of their own are labels unless their dtype is floating. `task` overrides both. Labels 0..k - 1 number
@@ -81,6 +82,8 @@ def load(
         out rows that have one; "impute" puts the median of the column, or its most frequent category, and adds an
         input of 0 or 1 that marks where, for each column in which training rows lack values. Targets are not imputed.
       ignore: for files and DataFrames, columns to leave out, by name or position.
+      categories: for files and DataFrames, columns whose numbers are names of categories, by name or position. In
+        DataFrames, columns of dtype category or bool are categories without it.
       header: for files, whether the first line holds column names; None to find out.
       folder: for "fashion_mnist" and "mnist", the folder of their four IDX files. Without it they are looked for in
         the folder that the environment variable JAXMLP_DATA names (or a folder in it named after the set), then where
@@ -114,8 +117,9 @@ def load(
     """
     kind = kind_of(source)
     check_seed("load", seed)
-    only_for = {"folder": folder, "target": target, "task": task, "rows": rows, "noise": noise, "ignore": ignore}
-    only_for |= {"header": header, "missing": None if missing == "refuse" else missing}
+    only_for = {"folder": folder, "target": target, "task": task, "rows": rows, "noise": noise}
+    only_for |= {"ignore": ignore, "categories": categories, "header": header}
+    only_for |= {"missing": None if missing == "refuse" else missing}
     _check_applies(kind, source, only_for, scale)
     fractions, own = _fractions_and_own(kind, source, {"validation": validation, "test": test})
     if kind == "gate":
@@ -124,7 +128,7 @@ def load(
         train, official = read_mnist(source, folder)
         read, own_rows, dropped = array_rows("load", *train, None), {"test": array_rows("load", *official, None)}, 0
     elif kind in _TABULAR:
-        layout = {"target": target, "ignore": ignore, "header": header}
+        layout = {"target": target, "ignore": ignore, "categories": categories, "header": header}
         read, own_rows, dropped = _tables(source, own, task, missing, layout)
     else:
         read, own_rows, dropped = array_rows("load", *_arrays(kind, source, seed, rows, noise), task), {}, 0
@@ -162,7 +166,7 @@ def _is_number(value: Any) -> bool:
 
 def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: str | None) -> None:
     """Refuses arguments that a source does not use, instead of ignoring them."""
-    frame = ("target", "task", "missing", "ignore")
+    frame = ("target", "task", "missing", "ignore", "categories")
     uses = {"csv": (*frame, "header"), "frame": frame, "arrays": ("task", "missing")}
     uses |= {"idx": ("folder",), "made": ("rows", "noise")}
     what = source if isinstance(source, str) else kind

@@ -11,7 +11,7 @@ from jaxmlp.checks import require
 from jaxmlp.data.arrays import as_array, check_inputs
 from jaxmlp.data.cells import RawColumn, Where, in_column, in_rows
 from jaxmlp.data.columns import new_column
-from jaxmlp.data.tables import ColumnName, Table, by_position, column_name, input_names, table_of
+from jaxmlp.data.tables import ColumnName, Table, by_position, column_name, column_names, input_names, table_of
 from jaxmlp.data.targets import RawTargets, array_targets, column_targets
 
 __all__ = ["Rows", "array_rows", "is_plain", "table_rows", "without_missing"]
@@ -78,7 +78,8 @@ def table_rows(
     *,
     target: ColumnName | None,
     task: str | None,
-    ignore: str | Sequence[ColumnName] | None,
+    ignore: ColumnName | Sequence[ColumnName] | None,
+    categories: ColumnName | Sequence[ColumnName] | None,
     header: bool | None,
     like: Rows | None = None,
 ) -> Rows:
@@ -87,15 +88,19 @@ def table_rows(
     names = list(table.columns)
     require(len(names) >= 2, function, table.place, "have at least 2 columns", names)
     name = column_name(function, "target", names, target if like is None or like.target is None else like.target)
-    inputs = _columns(function, table, input_names(function, names, name, ignore), like)
+    used = input_names(function, names, name, column_names(function, "ignore", names, ignore))
+    named = column_names(function, "categories", names, categories) if like is None else []
+    inputs = _columns(function, table, used, like, named)
     require(len(inputs[0].values) > 0, function, table.place, "have at least one row", 0)
     targets = column_targets(function, table.columns[name], in_column(table.where, name), task)
     return Rows(table.place, inputs, targets, name, table.where, table)
 
 
-def _columns(function: str, table: Table, names: Sequence[str], like: Rows | None) -> tuple[RawColumn, ...]:
+def _columns(
+    function: str, table: Table, names: Sequence[str], like: Rows | None, categories: Sequence[str] = ()
+) -> tuple[RawColumn, ...]:
     if like is None:
-        return table.only(names).parsed(function)
+        return table.only(names).parsed(function, categories)
     known = [(column.name, column.is_number) for column in like.inputs if isinstance(column, RawColumn)]
     table = by_position(function, table, [name for name, _ in known])
     return tuple(new_column(function, name, is_number, table) for name, is_number in known)

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.data.cells import RawColumn, input_column
+from jaxmlp.data.cells import RawColumn, category_column, input_column
 from jaxmlp.data.files import read_file
 
-__all__ = ["ColumnName", "Table", "by_position", "column_name", "input_names", "is_frame", "table_of"]
+__all__ = ["ColumnName", "Table", "by_position", "column_name", "column_names", "input_names", "is_frame", "table_of"]
 
 ColumnName: TypeAlias = str | int
 """A column by its name, or by its position; negative positions count from the end."""
@@ -40,9 +40,14 @@ class Table:
         """The table of some of the columns."""
         return replace(self, columns={name: self.columns[name] for name in names})
 
-    def parsed(self, function: str) -> tuple[RawColumn, ...]:
-        """The columns, each of numbers or of categories."""
-        return tuple(input_column(function, name, cells, self.where) for name, cells in self.columns.items())
+    def parsed(self, function: str, categories: Sequence[str] = ()) -> tuple[RawColumn, ...]:
+        """The columns, each of numbers or of categories; those that `categories` names are of categories."""
+        return tuple(
+            category_column(function, name, cells)
+            if name in categories
+            else input_column(function, name, cells, self.where)
+            for name, cells in self.columns.items()
+        )
 
 
 def table_of(function: str, source: Any, header: bool | None = None) -> Table:
@@ -51,6 +56,8 @@ def table_of(function: str, source: Any, header: bool | None = None) -> Table:
         names, cells, lines = read_file(source, header)
         return Table(Path(source).name, dict(zip(names, cells.T, strict=True)), lines)
     if is_frame(source):
+        if str(source.columns[:1].tolist()) == "['Unnamed: 0']" and source.iloc[:, 0].is_unique:
+            source = source.iloc[:, 1:]
         names = [str(name) for name in source.columns]
         require(len(set(names)) == len(names), function, "DataFrame", "have a different name for each column", names)
         return Table("DataFrame", {name: source.iloc[:, position] for position, name in enumerate(names)})
@@ -100,12 +107,16 @@ def column_name(function: str, argument: str, names: Sequence[str], column: Colu
     return names[int(column)]
 
 
-def input_names(
-    function: str, names: Sequence[str], target: str | None, ignore: str | Sequence[ColumnName] | None
+def column_names(
+    function: str, argument: str, names: Sequence[str], columns: ColumnName | Sequence[ColumnName] | None
 ) -> list[str]:
+    """The names of columns given by name or position."""
+    given = [columns] if isinstance(columns, (str, int)) else list(columns or ())
+    return [column_name(function, argument, names, column) for column in given]
+
+
+def input_names(function: str, names: Sequence[str], target: str, ignored: Sequence[str]) -> list[str]:
     """The names of the input columns: all but the target and those to ignore."""
-    given = [ignore] if isinstance(ignore, (str, int)) else list(ignore or ())
-    ignored = {column_name(function, "ignore", names, column) for column in given}
     found = [name for name in names if name != target and name not in ignored]
     require(found, function, "ignore", "leave at least one input column", sorted(ignored))
     return found

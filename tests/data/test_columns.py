@@ -213,6 +213,8 @@ def test_data_frames_by_the_types_of_their_columns():
     ]
     for floor in ([2], np.array([2]), pd.Series([2]), pd.Categorical([2]), ["2"], [" 2"]):
         assert data.encode({"size": 5, "color": "red", "old": True, "floor": floor}).tolist() == [[5, 0, 1, 0, 1, 0, 1]]
+    named = load(frame().assign(floor=[1, 2] * 20), categories="floor", target="price").preparation
+    assert named.feature_names == data.preparation.feature_names
     other = load(frame(), target="color", ignore=["price", 2])
     assert other.preparation.classes == ("blue", "red") and other.preparation.feature_names == (
         "size",
@@ -228,6 +230,10 @@ def test_a_frame_and_a_series_are_the_same_as_their_arrays():
         for found, batch in zip(load((inputs, targets)), expected, strict=True):
             np.testing.assert_array_equal(found.inputs, batch.inputs)
             np.testing.assert_array_equal(found.targets, batch.targets)
+
+
+def test_row_labels_that_pandas_read_as_a_column_are_left_out():
+    assert load(frame().reset_index().rename(columns={"index": "Unnamed: 0"})).preparation == load(frame()).preparation
 
 
 def test_a_frame_and_its_file_are_the_same(tmp_path):

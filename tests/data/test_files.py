@@ -146,6 +146,21 @@ def test_columns_are_left_out_by_name_or_position(write):
     assert load(write("id,i,t\n" + lines("r{i},{half},{parity}")), ignore="id").train.inputs.shape == (14, 1)
 
 
+def test_columns_of_categories_may_be_named(write):
+    path = write("doors,seats,t\n" + lines("{third},{parity},{two}").replace("3,", "5more,"))
+    with pytest.raises(ValueError, match=re.escape("load: t.csv line 4, column 'doors' must be a number, got '5more'")):
+        load(path)
+    for categories in ("doors", 0, ["doors"], [0, "doors"]):
+        data = load(path, categories=categories)
+        assert data.preparation.feature_names == ("doors=1", "doors=2", "doors=5more", "seats")
+    both = load(path, categories=["doors", "seats"])
+    assert both.preparation.feature_names[3:] == ("seats=0", "seats=1")
+    with pytest.raises(
+        ValueError, match=re.escape("load: categories must be one of the columns doors, seats, t, got 'u'")
+    ):
+        load(path, categories="u")
+
+
 HINT = " (missing='drop' leaves such rows out, missing='impute' fills them in)"
 AMOUNT = "be a number without thousands separators, percent or currency signs, and with a decimal point"
 DATE = "be a number or a category, not a date or time (replace it by numbers, or leave it out with ignore=)"
@@ -176,7 +191,7 @@ ASK = "say with header=True or header=False if its first line holds column names
         ("i,t\n" + lines("{third}/{third}/2020 10:00,{parity}"), {}, f"t.csv line 2, column 'i' must {DATE}, got '1/1/2020 10:00'"),
         ("i,t\n" + lines("{third} Jan 2020,{parity}"), {}, f"t.csv line 2, column 'i' must {DATE}, got '1 Jan 2020'"),
         ("i,t\n" + lines("1{third}:30,{parity}"), {}, f"t.csv line 2, column 'i' must {DATE}, got '11:30'"),
-        ("i,t\n" + lines("name {i},{parity}"), {}, "t.csv line 2, column 'i' must be a number or one of at most 10 categories in 20 rows (leave other text out with ignore=), got 20 different texts, the first 'name 0'"),
+        ("i,t\n" + lines("name {i},{parity}"), {}, "t.csv line 2, column 'i' must be a number or one of at most 10 categories in 20 rows (see ignore= and categories=), got 20 different texts, the first 'name 0'"),
         ("country,2019,2020\n" + lines("c{i},{i},{parity}"), {}, f"t.csv must {ASK}, got ['country', '2019', '2020']"),
         ("a,b,t\n" + lines("{i},5,{parity}").replace("0,5,0\n", "", 1), {"header": False}, "t.csv line 1, column 'column 0' must be a number, got 'a'"),
         ("unknown,a\n" + lines("{i},{two}"), {}, f"t.csv must {ASK}, got ['unknown', 'a']"),
@@ -204,7 +219,30 @@ def test_what_is_refused_says_where(write, text, options, message):
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " ", "NA", "N/A", "n/a", "#N/A", "?", "-", "--", ".", "nan", "NaN", "null", "NULL", "None", "<NA>"]
+    "cell",
+    [
+        "",
+        " ",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "?",
+        "-",
+        "--",
+        ".",
+        "nan",
+        "NaN",
+        "null",
+        "NULL",
+        "None",
+        "<NA>",
+        "n.a.",
+        "\\N",
+        "#DIV/0!",
+        "\u2014",
+        "missing",
+    ],
 )
 def test_every_spelling_of_a_missing_value(write, cell):
     numbers, words = (
