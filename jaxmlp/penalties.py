@@ -105,7 +105,7 @@ def _bounded(w: Array, limit: Scalar) -> Array:
     squared = jnp.sum(jnp.square(scaled), axis=0, keepdims=True)
     norm = jnp.sqrt(jnp.where(squared > 0, squared, 1))  # the gradient of the root at 0 would be NaN
     size = norm * unit  # infinite if it overflows, hence above the limit
-    return jnp.where(size > limit, scaled * (jnp.minimum(size, limit) / norm), wide).astype(w.dtype)
+    return jnp.where(size > limit, scaled * (limit / norm), wide).astype(w.dtype)
 
 
 def _weights(function: str, params: Any) -> list[Array]:

@@ -168,3 +168,12 @@ def test_integer_weights_are_refused(function):
     name = getattr(function, "__name__", "max_norm")
     with refuses(TypeError, f"{name}: params must hold floating weights, got 'int32'"):
         function([{"w": jnp.ones((2, 2), int), "b": jnp.ones(2)}])
+
+
+def test_the_gradient_of_a_column_on_an_axis():
+    """A column (2, 0) is projected to limit * w / |w|, whose gradient is orthogonal to w."""
+
+    def total(w):
+        return jnp.sum(max_norm([{"w": w, "b": jnp.zeros(1)}], 1.0)[0]["w"])
+
+    np.testing.assert_array_equal(jax.grad(total)(jnp.array([[2.0], [0.0]])), [[0], [0.5]])
