@@ -20,8 +20,12 @@ def tiny(rate):
     return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(rate))
 
 
-def other(rate):
+def twice(rate):
     return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(2 * rate))
+
+
+def smooth(rate):
+    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(rate), activation="tanh")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,8 @@ def refused(directory, data, words, **changes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"recipe": other}, "this recipe: the learner that it makes is another program"),
+        ({"recipe": smooth}, "this recipe: the learner that it makes is another program"),
+        ({"recipe": twice}, "these learners: their numbers differ"),
         ({"seeds": 3}, "these hyperparameters and seeds"),
         ({"seeds": [1, 0]}, "these hyperparameters and seeds"),
         ({"rate": [0.1, 0.3]}, "these hyperparameters and seeds"),

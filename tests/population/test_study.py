@@ -1,5 +1,6 @@
 """Studies on disk: killed, interrupted, shared out, damaged, changed."""
 
+import io
 import os
 import random
 import signal
@@ -16,6 +17,9 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, train_many
+from jaxmlp.population.ended import write_ended
+from jaxmlp.population.engine import make_halves
+from jaxmlp.population.storage import identity_of
 from tests.population import a_study
 
 TRIALS = 36
@@ -111,6 +115,26 @@ def test_two_processes_share_a_study_and_one_may_die(tmp_path, cache, whole):
     assert_same(load_study(tmp_path), whole)
 
 
+@pytest.mark.slow
+def test_processes_with_different_shards_lose_nothing_of_each_other(tmp_path, cache, whole):
+    """Shards (0, 2) and (0, 3) overlap, and both are number 0 of theirs."""
+    both = [start(tmp_path, cache, "--shard", 0, count, "--slow", 0.05) for count in (2, 3)]
+    for process in both:
+        succeed(process)
+    assert {*range(0, TRIALS, 2), *range(0, TRIALS, 3)} <= set(load_study(tmp_path).done)
+    succeed(start(tmp_path, cache))
+    assert_same(load_study(tmp_path), whole)
+
+
+@pytest.mark.slow
+def test_two_processes_on_the_same_trials_lose_nothing(tmp_path, cache, whole):
+    first, second = (start(tmp_path, cache, "--slow", 0.05 * i) for i in (1, 3))
+    second.stdout.readline()
+    kill(second)
+    succeed(first)
+    assert_same(load_study(tmp_path), whole)
+
+
 def test_two_processes_under_jax_distributed(tmp_path, cache, whole):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -141,38 +165,10 @@ def tiny(rate):
     return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(rate))
 
 
-def other(rate):
-    return jaxmlp.classifier((2, 3, 2), optimizer=jaxmlp.gd(2 * rate))
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     directory = tmp_path_factory.mktemp("finished")
     return directory, small(directory)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"recipe": other}, "this recipe"),
-        ({"seeds": 3}, "these hyperparameters and seeds"),
-        ({"rate": [0.1, 0.3]}, "these hyperparameters and seeds"),
-        (
-            {"epochs": 4},
-            "these epochs, batch size, monitor, mode, patience and min_delta, got .*'epochs': 3.* there, .*4",
-        ),
-        ({"patience": 2}, "these epochs, batch size, monitor, mode, patience and min_delta"),
-        ({"data": "seed 1"}, "these data"),
-    ],
-)
-def test_the_directory_of_another_study_is_refused(finished, changes, words):
-    directory, _ = finished
-    if "data" in changes:
-        changes = {"data": jaxmlp.load("moons", rows=60, seed=1)}
-    before = {path: path.read_bytes() for path in directory.iterdir()}
-    with pytest.raises(ValueError, match=f"train_many: directory must hold a study of {words}"):
-        small(directory, **changes)
-    assert {path: path.read_bytes() for path in directory.iterdir()} == before
 
 
 def test_a_finished_study_is_read_not_run_again(finished, monkeypatch):
@@ -229,6 +225,76 @@ def test_wrong_questions_are_refused(finished, call, text):
         call(finished[1])
 
 
+def test_a_closed_standard_error_ends_nothing(tmp_path, monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert len(small(tmp_path, progress=True).done) == 4
+
+
+def test_a_finished_study_is_read_where_nothing_can_be_written(finished, monkeypatch):
+    directory, study = finished
+    modes = {path: path.stat().st_mode for path in (directory, *directory.iterdir())}
+
+    def refused(*_, **__):
+        raise PermissionError(30, "Read-only file system")
+
+    for function in ("replace", "unlink", "mkdir"):
+        monkeypatch.setattr(os, function, refused)
+    assert small(directory).table().equals(study.table())
+    assert load_study(directory).table().equals(study.table())
+    assert {path: path.stat().st_mode for path in modes} == modes
+
+
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    small("~/studies/one")
+    assert (tmp_path / "studies" / "one" / "study.json").exists()
+    assert len(load_study("~/studies/one").done) == 4
+    small(None).save("~/saved")
+    assert (tmp_path / "saved" / "study.json").exists()
+
+
+def test_a_signal_while_nothing_is_in_progress_ends_the_process_at_once(tmp_path, monkeypatch):
+    """Compilation takes seconds: until it is over the signals have their usual handlers."""
+    handlers = []
+    monkeypatch.setattr(
+        "jaxmlp.population.train.make_halves",
+        lambda *arguments: handlers.append(signal.getsignal(signal.SIGTERM)) or make_halves(*arguments),
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    inside = []
+    small(tmp_path, callback=lambda progress: inside.append(signal.getsignal(signal.SIGTERM)))
+    assert handlers == [before]
+    assert before not in inside and inside
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_study_of_a_thousand_files_is_read(tmp_path):
+    """One file per trial, the worst case."""
+    study = small(tmp_path, seeds=500, rate=[0.1, 0.2])
+    ended = study._ended[0]
+    for path in tmp_path.glob("trials-*"):
+        path.unlink()
+    identity = identity_of(study.description)
+    for row in range(1000):
+        write_ended(tmp_path, jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], ended), identity)
+    again = small(tmp_path, seeds=500, rate=[0.1, 0.2])
+    assert again.table().equals(study.table())
+    assert load_study(tmp_path).history("train_loss").equals(study.history("train_loss"))
+
+
+def test_an_irregular_slurm_array_is_refused_in_words(monkeypatch):
+    for name, value in {"COUNT": "2", "ID": "7", "MIN": "3", "MAX": "7", "STEP": "1"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    with pytest.raises(ValueError, match=r"train_many: shard must be given as shard=.* got '2 tasks from 3 to 7"):
+        small(None)
+    monkeypatch.setenv("SLURM_ARRAY_TASK_STEP", "4")
+    assert len(small(None).done) == 2
+
+
 def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="train_many: directory must be writable, got .*file/study"):
@@ -236,10 +302,14 @@ def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
+    written = []
 
-    monkeypatch.setattr("jaxmlp.population.ended.write_arrays", full)
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) > 1:  # the description still fits
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
         OSError, match="train_many: directory must be writable, .*No space left on device; what was saved"
     ):
