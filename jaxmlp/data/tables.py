@@ -77,7 +77,7 @@ def _cells(cells: Any) -> Any:
     """A column of a dict, (n,): a Series or masked array as it is, a list as an array, one cell as a column of one."""
     if hasattr(cells, "to_numpy") or isinstance(cells, np.ma.MaskedArray):
         return cells
-    return np.atleast_1d(np.array(cells, object if isinstance(cells, list) else None))
+    return np.atleast_1d(np.asarray(cells))
 
 
 def by_position(function: str, table: Table, names: Sequence[str]) -> Table:
