@@ -5,7 +5,7 @@ Training knows a learner only by the functions `init`, `loss`, `evaluate` and an
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -85,9 +85,10 @@ def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState
     """
     check_key("init_state", key=key)
     optimizer = as_optimizer("init_state", optimizer)
-    opt_state = optimizer.init(trainable("init_state", params))
-    state = TrainState(params, opt_state, key, jnp.zeros((), jnp.int32))
-    return jax.tree.map(partial(jnp.array, copy=True), state)
+    with jax.transfer_guard("allow"):  # counts, moments and steps start at numbers of the host
+        opt_state = optimizer.init(trainable("init_state", params))
+        state = TrainState(params, opt_state, key, jnp.zeros((), jnp.int32))
+        return jax.tree.map(partial(jnp.array, copy=True), state)
 
 
 def make_train_step(
@@ -123,7 +124,8 @@ def make_train_step(
     parts = as_partial(loss_fn), as_optimizer("make_train_step", optimizer)
     weak_parts, owners = weakened(parts)
     # All numbers travel as one array: each argument of a compiled function costs microseconds a call.
-    with jax.numpy_dtype_promotion("standard"):  # a mask of bools becomes numbers, and bools again inside
+    # A mask of bools becomes numbers, and bools again inside. The numbers of an optimizer may be those of the host.
+    with jax.numpy_dtype_promotion("standard"), jax.transfer_guard("allow"):
         numbers, structure = ravel_pytree(strong(weak_parts))
     return partial(_call, _compiled_step(owners, structure), numbers, parts)
 
@@ -194,7 +196,7 @@ def checked_loss(function: str, out: Any) -> tuple[Array, Metrics]:
     is_alone = hasattr(out, "dtype") or isinstance(out, (bool, int, float, complex))
     rule = "return a scalar, or a pair (scalar, {name: scalar})"
     require(is_pair or is_alone, function, "loss_fn", rule, _kind(out), TypeError)
-    loss, metrics = out if is_pair else (out, {})
+    loss, metrics = cast(tuple[Any, Metrics], out if is_pair else (out, {}))
     require(isinstance(loss, jax.Array), function, "loss_fn", "return an array computed from params", loss, TypeError)
     require(loss.shape == (), function, "the loss", "be a scalar", loss.shape)
     is_real = jnp.issubdtype(loss.dtype, jnp.floating)

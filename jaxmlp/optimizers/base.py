@@ -106,7 +106,7 @@ def wide(params: Params, value: Scalar = 0.0) -> PyTree:
 
 
 def _wide_dtype(p: Array) -> Any:
-    return promoted(np.zeros((), jnp.result_type(p)).real.dtype, "float32")
+    return promoted(np.real(np.zeros((), jnp.result_type(p))).dtype, "float32")
 
 
 def first_count() -> Array:
