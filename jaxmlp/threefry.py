@@ -106,11 +106,16 @@ def fused(key: Key) -> Key:
 
 def split(key: Key, count: int) -> Key:
     """Equals `jax.random.split(key, count)` bit for bit: typed keys (count,)."""
-    return jax.random.wrap_key_data(jax.random.key_data(jax.random.split(fused(key), count)))
+    return _threefry_key(jax.random.key_data(jax.random.split(fused(key), count)))
+
+
+def _threefry_key(words: Array) -> Key:
+    """Typed threefry keys of their words, whatever the default generator is."""
+    return jax.random.wrap_key_data(words, impl="threefry2x32")
 
 
 def _random_bits(words, width, shape):
-    key = jax.random.wrap_key_data(words)
+    key = _threefry_key(words)
     if width != 32 or not is_fused(shape):
         return jax.random.bits(key, shape, f"uint{width}")
     # XLA would compile the rounds once for each use of the words if it fused them; it does not fuse a conditional.
@@ -119,16 +124,16 @@ def _random_bits(words, width, shape):
 
 def _split(words, shape):
     if not is_fused(shape):
-        return jax.random.key_data(jax.random.split(jax.random.wrap_key_data(words), shape))
+        return jax.random.key_data(jax.random.split(_threefry_key(words), shape))
     return jnp.stack(threefry2x32((words[0], words[1]), jnp.uint32(0), _flat_index(shape)), axis=-1)
 
 
 def _fold_in(words, data):
-    return jax.random.key_data(fold_in(jax.random.wrap_key_data(words), data))
+    return jax.random.key_data(fold_in(_threefry_key(words), data))
 
 
 def _seed(seed):
-    return jax.random.key_data(jax.random.key(seed))
+    return jax.random.key_data(jax.random.key(seed, impl="threefry2x32"))
 
 
 _FUSED = jax.extend.random.define_prng_impl(
