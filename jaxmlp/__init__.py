@@ -3,7 +3,6 @@
 from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
 from jaxmlp.data import Batch, Data, load, scaled, split
-from jaxmlp.epochs import Cause, Result, Status
 from jaxmlp.learner import classifier, regressor
 from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, mse, perceptron, sse
 from jaxmlp.masks import dropout, dropout_mask
@@ -33,6 +32,7 @@ from jaxmlp.optimizers import (
 )
 from jaxmlp.penalties import l1, l2, max_norm
 from jaxmlp.population import Progress, Study, load_study, successive_halving, train_many, use_cpu_devices
+from jaxmlp.result import Cause, Result, Status
 from jaxmlp.run import fit
 from jaxmlp.schedules import (
     constant_schedule,

@@ -1,7 +1,8 @@
 """Learners made of the network, a loss and an optimizer: `classifier` and `regressor`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 from jax.tree_util import Partial
@@ -84,7 +85,7 @@ def classifier(
         network=_network("classifier", activation, dtype),
         init=_initializer("classifier", sizes, weight_init, bias),
         rates=_rates("classifier", dropout_rate=dropout_rate, input_dropout_rate=input_dropout_rate),
-        penalties=_penalties("classifier", l1=l1, l2=l2),
+        strengths=_strengths("classifier", l1=l1, l2=l2),
         optimizer=_with_max_norm("classifier", optimizer, max_norm),
     )
 
@@ -144,12 +145,13 @@ def regressor(
         network=_network("regressor", activation, dtype),
         init=_initializer("regressor", sizes, weight_init, bias),
         rates=_rates("regressor", dropout_rate=dropout_rate, input_dropout_rate=input_dropout_rate),
-        penalties=_penalties("regressor", l1=l1, l2=l2),
+        strengths=_strengths("regressor", l1=l1, l2=l2),
         optimizer=_with_max_norm("regressor", optimizer, max_norm),
     )
 
 
-class _Task(NamedTuple):
+@dataclass(frozen=True)
+class _Task:
     """What classification and regression differ in."""
 
     name: str
@@ -158,23 +160,26 @@ class _Task(NamedTuple):
     metric_name: str
     check: Callable[..., None]
 
+    def __repr__(self) -> str:
+        return self.name
 
-def _learner(task, sizes, *, loss, train_loss, network, init, rates, penalties, optimizer) -> Learner:
+
+def _learner(task, sizes, *, loss, train_loss, network, init, rates, strengths, optimizer) -> Learner:
     """The learner of a task: its network, losses and optimizer, all numbers bound by name."""
     shared = {"network": network, "task": Static(task)}
     return Learner(
         init=init,
-        loss=bind(_objective, **shared, loss=train_loss, penalties=penalties, rates=rates),
+        loss=bind(_objective, **shared, loss=train_loss, strengths=strengths, rates=rates),
         evaluate=bind(_evaluate, **shared, loss=loss),
         optimizer=optimizer,
         check=bind(task.check, sizes=Static(sizes)),
     )
 
 
-def _objective(params, batch, key, *, network, task, loss, penalties, rates):
+def _objective(params, batch, key, *, network, task, loss, strengths, rates):
     """The training loss with its penalties; a classifier also reports its accuracy."""
     outputs = network(params, batch.inputs, **rates, key=key)
-    objective = loss(outputs, task.targets(batch.targets, outputs)) + _penalty(params, penalties)
+    objective = _with_penalties(loss(outputs, task.targets(batch.targets, outputs)), params, strengths)
     if task.name == "regressor":
         return objective
     return objective, {task.metric_name: task.metric(outputs, batch.targets)}
@@ -200,15 +205,17 @@ def _rates(function: str, **rates: Scalar | None) -> dict[str, Any]:
     return {name: check_rate(function, **{name: rate}) for name, rate in rates.items() if rate is not None}
 
 
-def _penalties(function: str, **strengths: Scalar | None) -> dict[str, Any]:
+def _strengths(function: str, **strengths: Scalar | None) -> dict[str, Any]:
     return {
         name: check_non_negative(function, **{name: value}) for name, value in strengths.items() if value is not None
     }
 
 
-def _penalty(params, strengths):
-    """The sum of the penalties asked for, 0 if there is none."""
-    return sum(strength * getattr(penalties, name)(params) for name, strength in strengths.items())
+def _with_penalties(objective, params, strengths):
+    """The objective plus the penalties asked for, in the dtype of the objective."""
+    functions = {"l1": penalties.l1, "l2": penalties.l2}
+    penalty = sum(strength * functions[name](params) for name, strength in strengths.items())
+    return objective + jnp.asarray(penalty, jnp.result_type(objective))
 
 
 def _with_max_norm(function: str, optimizer: OptimizerLike, limit: Scalar | None) -> Optimizer:

@@ -81,11 +81,15 @@ def described(function: Callable[..., Any]) -> str:
 def _shown(value: Any) -> str:
     if callable(value):
         return described(value)
-    if isinstance(value, tuple):
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}={_shown(part)}' for name, part in value.items())}}}"
+    if type(value) is tuple:
         return f"({', '.join(_shown(part) for part in value)})"
-    if isinstance(value, (str, bool, type(None))):
-        return repr(value)
     leaves = jax.tree.leaves(value)
+    if isinstance(value, (str, bool)) or not all(
+        hasattr(leaf, "dtype") or isinstance(leaf, (int, float)) for leaf in leaves
+    ):
+        return repr(value)
     if len(leaves) == 1 and jnp.shape(leaves[0]) == () and is_concrete(leaves[0]):
         return f"{leaves[0]:g}"
     return ", ".join(f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}" for leaf in leaves)

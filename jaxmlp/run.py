@@ -8,10 +8,11 @@ import numpy as np
 
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
 from jaxmlp.data import Data
-from jaxmlp.epochs import Plan, Result, Stopping, finish, forward, start
+from jaxmlp.epochs import Plan, Stopping, finish, forward, start
 from jaxmlp.leaves import as_partial, strong
 from jaxmlp.optimizers import as_optimizer
 from jaxmlp.programs import Programs, weakened
+from jaxmlp.result import Result
 from jaxmlp.training import Learner
 from jaxmlp.types import Key, PyTree, Scalar
 

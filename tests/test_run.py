@@ -12,7 +12,7 @@ from jax.tree_util import Partial
 
 import jaxmlp
 from jaxmlp import Batch, Data, Learner, Status, fit, init_state, make_train_step
-from jaxmlp.epochs import Cause
+from jaxmlp.result import Cause
 from jaxmlp.shuffle import epoch_order
 
 

@@ -102,8 +102,8 @@ class Directory:
             arrays = read_arrays(path, self.identity, _LOST_LANES)
             leaves = _checked_leaves(path, arrays, work)
             for row, trial in enumerate(arrays["trial"].tolist()):
-                numbers = (int(arrays[name][row]) for name in ("half", "lane", "epochs"))
-                one = Saved(*numbers, [leaf[row] for leaf in leaves])
+                half, lane, epochs = (int(arrays[name][row]) for name in ("half", "lane", "epochs"))
+                one = Saved(half, lane, epochs, [leaf[row] for leaf in leaves])
                 if trial in wanted:
                     self._lanes.add(path)
                     found[place[trial]] = max(found.get(place[trial], one), one, key=lambda saved: saved.epochs)

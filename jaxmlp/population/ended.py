@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxmlp.epochs import Result
 from jaxmlp.population.storage import (
     ENDING,
     DamagedFileError,
@@ -17,6 +16,7 @@ from jaxmlp.population.storage import (
     unique,
     write_arrays,
 )
+from jaxmlp.result import Result
 from jaxmlp.types import PyTree
 
 _LOST = "delete it, and the same call of train_many runs its trials again"
@@ -70,7 +70,7 @@ def _read(file: Path, identity: str, trials: int, likes: dict[int, PyTree]) -> E
         params = nested("params", arrays, likes.get(int(arrays["trial"][0])))
     except KeyError as error:
         raise DamagedFileError(file, f"no array {error}", _LOST) from error
-    numbers = {name: arrays[name] for name in _NUMBERS}
+    numbers: dict[str, Any] = {name: arrays[name] for name in _NUMBERS}
     result = Result(params=params, history=nested("history", arrays), **numbers)
     return Ended(arrays["trial"], result, nested("test", arrays))
 

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmlp.epochs import Result, Status, Stopping
+from jaxmlp.epochs import Stopping
 from jaxmlp.population.ended import Ended
 from jaxmlp.population.lanes import Compiled, Lane, Orders, Program, idle_lanes, plain, typed
 from jaxmlp.population.placement import HALVES
 from jaxmlp.population.trials import Group
+from jaxmlp.result import Result, Status
 
 _SECONDS_PER_SEGMENT = 0.5
 # Under vmap a trial that ends waits for the segment's end: segments stay short beside a complete run there.

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def describe(works: list[Work], trials: list[dict[str, Any]], data: PyTree, prun
         "data": arrays_hash(data),
         "programs": {work.group.name: _program_hash(work) for work in works},
         "pruner": None if pruner is None else list(pruner),
-        "jax": f"{jax.__version__}, jaxlib {jax.lib.__version__}",
+        "jax": f"{jax.__version__}, jaxlib {version('jaxlib')}",
         "platform": _platform(works[0].program.mesh.devices.flat[0]),
         "flags": _flags(),
     }

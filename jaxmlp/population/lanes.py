@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxmlp.epochs import Plan, Run, Status, Stopping, advance, finish, forward, start
+from jaxmlp.epochs import Plan, Run, Stopping, advance, finish, forward, start
 from jaxmlp.programs import Programs
+from jaxmlp.result import Status
 from jaxmlp.types import Array, PyTree
 
 AXIS = "lanes"

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxmlp.epochs import Plan, Status
+from jaxmlp.epochs import Plan
 from jaxmlp.population.ended import Ended
+from jaxmlp.result import Status
 
 _SECONDS_BETWEEN_LINES = 10.0
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
-from jaxmlp.epochs import Cause, Status
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
 from jaxmlp.population.storage import DESCRIPTION, identity_of, read_description, write_json
+from jaxmlp.result import Cause, Status
 from jaxmlp.types import Array, Params, PyTree
 
 if TYPE_CHECKING:
@@ -155,6 +155,16 @@ def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
 
     Raises:
       FileNotFoundError: if there is no study. ValueError: for a damaged file, or one of another study.
+
+    Example:
+      >>> import tempfile, jaxmlp
+      >>> def recipe(rate):
+      ...     return jaxmlp.classifier((2, 4, 2), optimizer=jaxmlp.gd(rate))
+      >>> data, directory = jaxmlp.load("moons"), tempfile.mkdtemp()
+      >>> options = {"seeds": 3, "epochs": 2, "progress": False, "directory": directory}
+      >>> study = jaxmlp.train_many(recipe, data, rate=[0.1], **options)
+      >>> load_study(directory)
+      Study(3 of 3 trials done)
     """
     path = Path(directory).expanduser()
     if not (path / DESCRIPTION).exists():
