@@ -536,6 +536,7 @@ def test_both_branches_of_binary_cross_entropy_keep_full_precision(dtype, x64):
         )
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None, max_examples=50)
 @hypothesis.given(st.floats(-80, 80, width=32), st.floats(0, 1, width=32, allow_subnormal=False))
 @hypothesis.example(30.0, 1.0)

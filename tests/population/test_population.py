@@ -90,6 +90,7 @@ def test_segments_of_any_length_change_nothing(data, seven, monkeypatch):
     assert [everything(study, i) for i in range(7)] == [everything(seven, i) for i in range(7)]
 
 
+@pytest.mark.slow
 def test_vmapped_lanes_agree_to_rounding(data, seven):
     """As on GPU and TPU, where a batched product may round otherwise: 1e-4 of the loss here."""
     groups, _ = make_groups(recipe, 7, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
@@ -122,6 +123,7 @@ def test_bad_trials_hurt_nobody(data):
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(mixed.params(trial)))
 
 
+@pytest.mark.slow
 def test_a_dict_of_recipes_is_one_study(data):
     def other(learning_rate, decay):
         return jaxmlp.classifier((2, 5, 5, 2), optimizer=jaxmlp.momentum(learning_rate, decay))
@@ -175,6 +177,7 @@ def test_a_second_study_of_the_same_recipe_traces_nothing(data):
     assert len(traces) == first
 
 
+@pytest.mark.slow
 def test_a_study_traces_its_segment_once(data):
     small, large = [], []
     train_many(counted(small), data, seeds=1, lanes=2, learning_rate=[0.1], **PLAN, **QUIET)
@@ -197,6 +200,7 @@ def made(learning_rate, dropout_rate=0.25):
     return jaxmlp.classifier((2, 8, 2), optimizer=optimizer, dropout_rate=dropout_rate, l2=1e-3)
 
 
+@pytest.mark.slow
 def test_a_recipe_that_makes_functions_is_traced_and_a_trial_is_still_what_fit_does(data):
     study = train_many(made, data, seeds=2, learning_rate=[0.25, 0.5], **PLAN, **QUIET)
     for trial, rate in ((1, 0.25), (3, 0.5)):
