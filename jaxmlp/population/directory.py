@@ -48,15 +48,15 @@ class Directory:
     """
 
     def __init__(self, path: Any, description: dict[str, Any], works: list[Work]) -> None:
-        self.path = None if path is None else Path(path).expanduser()
-        self.identity = identity_of(description)
+        self.path: Path | None = None if path is None else Path(path).expanduser()
+        self.identity: str = identity_of(description)
         self.ended: list[Ended] = []
         self._lanes: set[Path] = set()
         self._rungs = unique("rungs") + ".json"
         self._read: dict[Path, int] = {}
         if self.path is not None:
             self._open(self.path, description, works)
-        self.done = {int(trial) for ended in self.ended for trial in ended.trial}
+        self.done: set[int] = {int(trial) for ended in self.ended for trial in ended.trial}
 
     def _open(self, path: Path, description: dict[str, Any], works: list[Work]) -> None:
         try:

@@ -65,11 +65,11 @@ class Half:
 
     def __init__(self, work: Work, count: int) -> None:
         self.work = work
-        self.lanes = idle_lanes(work.shape, count, work.program.mesh)
-        self.trial = np.full(count, -1)
-        self.fresh = np.zeros(count, bool)
-        self.prune = np.zeros(count, bool)
-        self.epochs = 0
+        self.lanes: Lane = idle_lanes(work.shape, count, work.program.mesh)
+        self.trial: np.ndarray = np.full(count, -1)
+        self.fresh: np.ndarray = np.zeros(count, bool)
+        self.prune: np.ndarray = np.zeros(count, bool)
+        self.epochs: int = 0
 
     @property
     def running(self) -> int:
@@ -213,9 +213,10 @@ class Pace:
     """How many epochs a segment has: as many as take about half a second, or a fixed number."""
 
     def __init__(self, program: Program, fixed: int | None = None) -> None:
-        self.most = max(1, program.plan.epochs // _SEGMENTS_PER_RUN) if program.batched else program.plan.epochs
+        epochs = program.plan.epochs
+        self.most: int = max(1, epochs // _SEGMENTS_PER_RUN) if program.batched else epochs
         self.fixed = fixed
-        self.epochs = 1 if fixed is None else fixed
+        self.epochs: int = 1 if fixed is None else fixed
         self.last: float | None = None
 
     def measure(self, epochs: int) -> None:

@@ -97,7 +97,7 @@ def _jitted(program: Program) -> Compiled:
     )
 
 
-compiled = Programs(_jitted)
+compiled: Programs = Programs(_jitted)
 
 
 def _segment(program, lanes, orders, data, stopping, epochs):

@@ -59,9 +59,11 @@ class Tally:
     def __init__(self, plan: Plan, trials: int, before: list[Ended]) -> None:
         self.plan = plan
         self.trials = trials
-        self.done = self.diverged = self.here = 0
-        self.best = float("nan")
-        self.began = time.monotonic()
+        self.done: int = 0
+        self.diverged: int = 0
+        self.here: int = 0
+        self.best: float = float("nan")
+        self.began: float = time.monotonic()
         for ended in before:
             self.add(ended)
         self.here = 0
@@ -95,7 +97,7 @@ class Reporter:
         self.callback = callback
         self.stream: Any = (stream or sys.stderr) if wanted else None
         self.live = self.stream is not None and self.stream.isatty()
-        self.next_line = 0.0
+        self.next_line: float = 0.0
 
     def report(self, progress: Progress) -> None:
         """Tells the callback, and the reader if it is time."""

@@ -69,7 +69,8 @@ class Rungs:
 
     def __init__(self, pruner: SuccessiveHalving, epochs: int) -> None:
         lengths = (pruner.first * pruner.factor**i for i in range(64))
-        self.first, self.factor = pruner.first, pruner.factor
+        self.first: int = pruner.first
+        self.factor: int = pruner.factor
         self.seen: dict[int, dict[int, Verdict]] = {rung: {} for rung in lengths if rung < epochs}
         self.own: list[Verdict] = []
 

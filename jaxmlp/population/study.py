@@ -195,6 +195,6 @@ def _pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:
-        message = "Study.table: pandas must be installed: pip install 'jaxmlp[compare]'"
+        message = "Study.table: pandas must be installed: pip install 'jaxmlp[data]'"
         raise ImportError(message) from error
     return pd

@@ -1,7 +1,7 @@
 """Statistics over runs: means with intervals, paired comparisons, times to a target, performance profiles.
 
 Everything runs in NumPy and SciPy on the host. SciPy is imported by the functions that need it; install it with
-`pip install 'jaxmlp[experiments]'`.
+`pip install 'jaxmlp[compare]'`.
 """
 
 from jaxmlp.statistics.aggregates import iqm, mean

@@ -31,7 +31,7 @@ def scipy_stats(function: str) -> ModuleType:
     try:
         from scipy import stats
     except ImportError as error:
-        raise ImportError(f"{function}: scipy must be installed: pip install 'jaxmlp[experiments]'") from error
+        raise ImportError(f"{function}: scipy must be installed: pip install 'jaxmlp[compare]'") from error
     return stats
 
 

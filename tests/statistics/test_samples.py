@@ -24,7 +24,7 @@ def test_without_scipy_the_error_says_what_to_install(function, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(ImportError) as caught:
         CALLS[function]()
-    assert str(caught.value) == f"{function}: scipy must be installed: pip install 'jaxmlp[experiments]'"
+    assert str(caught.value) == f"{function}: scipy must be installed: pip install 'jaxmlp[compare]'"
 
 
 def parts(result):
