@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,11 @@ from jaxmlp.compare.escape import for_file_name
 from jaxmlp.compare.problems import Problem
 
 _ANOTHER_STUDY = "directory must hold a study of"
+
+
+def _learner(problem: Problem, contestant: Contestant, **numbers: Any) -> jaxmlp.Learner:
+    """The learner of a contestant with these hyperparameters."""
+    return problem.learner(contestant(**numbers))
 
 
 class Trainer:
@@ -41,6 +47,8 @@ class Trainer:
         self.reused: int = 0
         self.seconds: float = 0.0
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
+        # One object for all studies: each of them finds what an earlier one has compiled.
+        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem, contestant)
         self._follow = follow or (lambda text, done: None)
 
     def train(
@@ -66,10 +74,6 @@ class Trainer:
         self.done += len(trials) * len(seeds)
         self.seconds += clock.seconds if stage == "fresh" else 0.0
         return study
-
-    def _recipe(self, **numbers: Any) -> jaxmlp.Learner:
-        """A learner with traced hyperparameters."""
-        return self.problem.learner(self.contestant(**numbers))
 
     def _resumed(
         self, data: jaxmlp.Data, trials: Any, seeds: Any, directory: Path | None, look: Callable[..., None]

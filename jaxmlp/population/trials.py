@@ -99,10 +99,11 @@ def _numbers(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[Any, l
     require(callable(recipe), "train_many", "recipe", rule, recipe, TypeError)
     labels = _product(recipe, grids) if trials is None else _listed(trials)
     _check_signature(recipe, list(labels[0]))
-    # Made with the numbers at hand, which checks their ranges as `fit` does.
-    learners = [strong(checked_learner("train_many", recipe(**label)), np.asarray) for label in labels]
+    # Made with the numbers at hand, which checks their ranges as `fit` does; the first one twice, to see whether the
+    # recipe makes functions of its own.
+    learners = [strong(checked_learner("train_many", recipe(**label)), np.asarray) for label in [*labels, labels[0]]]
     if len({_kind(learner) for learner in learners}) == 1:
-        return *_stacked(learners), labels
+        return *_stacked(learners[:-1]), labels
     return *_traced(recipe, labels), labels
 
 
