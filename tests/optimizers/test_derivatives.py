@@ -57,7 +57,7 @@ def test_a_variance_of_zero_has_finite_derivatives(eps_in_sqrt):
     np.testing.assert_allclose(slope, -0.1 / (1e-3**0.5 if eps_in_sqrt else 1e-3), rtol=1e-3)
 
 
-def test_radam_has_derivatives_by_b2():
+def test_radam_has_derivatives_by_b2(x64):
     """b2 = 0.6 makes rho_inf 4 and the denominator of r 0; r itself is not used."""
     for b2 in (0.0, 0.6, 0.9995):
 

@@ -76,11 +76,12 @@ def test_fifty_steps_on_a_quadratic_are_those_of_float64_within_the_resolution(n
     np.testing.assert_allclose(actual, reference, rtol=0, atol=16 * float(jnp.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("size", [1e-3, 300.0])
 @HALVES
-def test_a_square_too_small_for_float16_is_not_lost(dtype):
-    """1e-3 times its square is 1e-9, below the smallest float16: the step would be 1e-3 / eps, which is infinite."""
+def test_a_square_beyond_float16_is_not_lost(dtype, size):
+    """1e-3 times its square is 1e-9, below the smallest float16: the step would be 1e-3 / eps, which is infinite; 300^2 overflows."""
     for name in ("adam", "amsgrad", "radam", "nadam", "adamw", "rmsprop", "adadelta", "adagrad"):
-        grads = jnp.array([1e-3], dtype)
+        grads = jnp.array([size], dtype)
         half, full = (
             getattr(jaxmlp, name)(0.1).update(g, getattr(jaxmlp, name)(0.1).init(g), g)[0]
             for g in (grads, grads.astype(jnp.float32))
@@ -124,6 +125,18 @@ def test_a_count_stays_at_its_maximum(name):
     assert [int(count) for count in counts] == [last]
     assert bool(jnp.isfinite(updates["w"]).all())
     assert float(updates["w"][0]) < 0 < float(updates["w"][1])
+
+
+def test_nadam_looks_ahead_of_the_maximal_count():
+    optimizer = jaxmlp.nadam(0.1, eps=0.0)
+    state = optimizer.init(jnp.zeros(1))._replace(count=jnp.int32(np.iinfo(np.int32).max))
+    updates, _ = optimizer.update(jnp.ones(1), state)
+    np.testing.assert_allclose(updates, [-0.1 * 0.19 / 0.001**0.5], rtol=1e-4)
+
+
+def test_both_averages_of_a_variance_are_of_float32():
+    state = jaxmlp.rmsprop(0.1, centered=True).init(jnp.ones(2, jnp.bfloat16))
+    assert state.mu.dtype == state.nu.dtype == jnp.float32
 
 
 # --- decays near 1 ---------------------------------------------------------------------------------------------------
