@@ -81,11 +81,11 @@ SETTINGS = {
     "set_mesh": in_a_mesh,
     "key reuse": lambda: jax.debug_key_reuse(True),
 }
-# Not here yet: a population under debug_nans, a transfer guard, rbg, a mesh, and without jit; a run under a guard.
+# Not here yet: a population under debug_nans, a transfer guard, a mesh, and without jit; a run under a guard.
 WORKS = {
     "make_train_step": list(SETTINGS),
     "fit": [setting for setting in SETTINGS if setting != "transfer guard"],
-    "train_many": ["strict promotion", "standard promotion", "x64", "key reuse"],
+    "train_many": ["rbg", "strict promotion", "standard promotion", "x64", "key reuse"],
 }
 
 

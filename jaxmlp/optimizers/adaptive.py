@@ -157,11 +157,7 @@ def rmsprop(
       Tieleman & Hinton 2012, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf; centered:
       Graves 2013, https://arxiv.org/abs/1308.0850. The convention of optax; PyTorch has decay 0.99 and eps outside.
     """
-    flags = {
-        "eps_in_sqrt": Static(bool(eps_in_sqrt)),
-        "nesterov": Static(bool(nesterov)),
-        "bias_correction": Static(bool(bias_correction)),
-    }
+    flags = {"eps_in_sqrt": eps_in_sqrt, "nesterov": nesterov, "bias_correction": bias_correction}
     numbers = {
         "learning_rate": scheduled("rmsprop", learning_rate=learning_rate),
         "decay": check_rate("rmsprop", decay=decay),
@@ -174,7 +170,8 @@ def rmsprop(
         centered=Static(bool(centered)),
         has_trace=Static(momentum is not None),
     )
-    return Optimizer(init, bind(_rmsprop_update, **numbers, **flags))
+    fixed = {name: Static(bool(flag)) for name, flag in flags.items()}
+    return Optimizer(init, bind(_rmsprop_update, **numbers, **fixed))
 
 
 def _rmsprop_init(params: Params, *, initial_scale: Scalar, centered: bool, has_trace: bool) -> RmspropState:

@@ -20,6 +20,8 @@ from jaxmlp.result import Status
 from jaxmlp.types import Array, PyTree
 
 AXIS = "lanes"
+# Whatever the default generator is: dropout and the order of rows are written for this one.
+_IMPL = "threefry2x32"
 
 
 class Lane(NamedTuple):
@@ -120,7 +122,7 @@ def _lane_segment(program: Program, data: Any, stopping: Stopping, epochs: Array
     learner = program.make(numbers)
     run = jax.lax.cond(
         order.begin,
-        lambda: start(program.plan, jax.random.key(order.seed), learner, data, stopping),
+        lambda: start(program.plan, jax.random.key(order.seed, impl=_IMPL), learner, data, stopping),
         lambda: lane.run,
     )
     was_running = run.status == Status.RUNNING
@@ -144,14 +146,14 @@ def _ended(learner: Any, data: Any, run: Run) -> tuple[Any, Array, dict[str, Arr
 
 def _first_lane(program, numbers, data, stopping):
     learner = program.make(numbers)
-    run = start(program.plan, jax.random.key(0), learner, data, stopping)
+    run = start(program.plan, jax.random.key(0, impl=_IMPL), learner, data, stopping)
     _, kept_epoch, test = _ended(learner, data, run)
     return Lane(numbers, run, kept_epoch, test)
 
 
 def _one_epoch(program, numbers, seed, data, stopping):
     learner = program.make(numbers)
-    run = start(program.plan, jax.random.key(seed), learner, data, stopping)
+    run = start(program.plan, jax.random.key(seed, impl=_IMPL), learner, data, stopping)
     return advance(program.plan, learner, data, stopping, run)
 
 
@@ -160,7 +162,7 @@ def idle_lanes(shape: Lane, count: int, mesh: Mesh) -> Lane:
 
     def blank(leaf):
         if is_key(leaf):
-            return jax.random.wrap_key_data(jnp.zeros((count, *leaf.shape, 2), jnp.uint32))
+            return jax.random.wrap_key_data(jnp.zeros((count, *leaf.shape, 2), jnp.uint32), impl=_IMPL)
         return np.zeros((count, *leaf.shape), leaf.dtype)
 
     lanes = jax.tree.map(blank, shape)
@@ -180,7 +182,9 @@ def plain(tree: PyTree) -> PyTree:
 
 def typed(tree: PyTree, like: PyTree) -> PyTree:
     """The tree with words as typed keys again, as in `like`."""
-    return jax.tree.map(lambda leaf, twin: jax.random.wrap_key_data(leaf) if is_key(twin) else leaf, tree, like)
+    return jax.tree.map(
+        lambda leaf, twin: jax.random.wrap_key_data(leaf, impl=_IMPL) if is_key(twin) else leaf, tree, like
+    )
 
 
 def lane_bytes(shape: Lane) -> int:
