@@ -9,7 +9,7 @@ from jaxmlp.compare import Protocol, rules
 from jaxmlp.compare.contestants import parse_contestants
 from jaxmlp.compare.findings import analyze
 from jaxmlp.compare.outcomes import Outcome
-from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, all_pairs
+from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, all_pairs, judged, pairs_table
 from jaxmlp.compare.protocols import PROTOCOLS
 from jaxmlp.compare.search import SPACE, points
 from jaxmlp.compare.summary import summary_table
@@ -206,6 +206,31 @@ def test_without_a_grid_there_is_no_edge():
     assert summary_table(random)["rate_at_the_edge"].tolist() == [False, False]
     untuned = {key: outcome._replace(tuning=pd.DataFrame()) for key, outcome in comparison.outcomes.items()}
     assert not summary_table(comparison._replace(outcomes=untuned))["rate_at_the_edge"].any()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_value", "verdict"),
+    [
+        (0.1, 0.2, 0.049, BETTER), (0.1, 0.2, 0.05, SAME), (0.5, 0.9, 0.05, UNKNOWN), (0.0, 0.9, 0.01, UNKNOWN),
+        (-0.1, 0.9, 0.01, UNKNOWN), (-0.44, 0.44, 0.5, SAME), (-0.45, 0.1, 0.5, UNKNOWN), (-0.1, 0.45, 0.5, UNKNOWN),
+        (-0.9, -0.5, 0.01, UNKNOWN),
+    ],
+)  # fmt: skip
+def test_the_verdict_by_p_value_and_interval(low, high, p_value, verdict):
+    """Variances of 8 and 2: a spread of the square root of 5, a fifth of which is 0.447."""
+    first, second = np.array([0.0, 4.0]), np.array([1.0, 3.0])
+    assert judged(first, second, statistics.Interval((low + high) / 2, low, high), p_value) == verdict
+
+
+def test_the_names_of_verdicts_and_the_table_of_pairs():
+    assert (BETTER, SAME, SOONER, UNKNOWN) == ("better", "no difference", "sooner", "cannot tell")
+    table = pairs_table([pair("a", "b", BETTER)])
+    found = table.iloc[0]
+    for name in ("difference", "probability"):
+        assert [found[name], found[f"{name}_low"], found[f"{name}_high"]] == [0.5, 0.25, 0.75]
+    assert set(table.columns) - set(Pair._fields) == {
+        f"{name}_{end}" for name in ("difference", "probability") for end in ("low", "high")
+    }
 
 
 def test_the_rules_in_words():

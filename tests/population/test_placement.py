@@ -57,6 +57,11 @@ def test_lanes_of_both_halves_with_three_copies_of_each_fill_half_of_the_free_me
     assert lanes_per_half(2 * each, gpus(1, free), 10**6, 10) == each
 
 
+def test_networks_of_any_small_size_fit(cpus):
+    assert [lanes_per_half(None, gpus(1, 18), 9, size) for size in (0, 1)] == [3, 1]  # by 1 byte a lane at least
+    assert type(lanes_per_half(None, cpus(1, 10**9), 9, 10**7)) is int
+
+
 def test_what_does_not_fit_is_refused_with_numbers():
     with pytest.raises(ValueError, match=r"train_many: lanes must be at most 20, as each needs 30\.0 MB, got 22"):
         lanes_per_half(22, gpus(2, 600 * 10**6), 100, 10**7)

@@ -60,6 +60,15 @@ def test_trials_of_an_earlier_call_count_as_done_and_not_for_the_rate(clock):
     assert (facts.trials_per_second, facts.seconds_left) == (0.5, 12.0)
 
 
+def test_there_is_a_rate_in_the_first_second(clock):
+    tally = Tally(plan(), 3, [])
+    tally.add(ended([0.5]))
+    clock.seconds += 0.5
+    facts = tally.progress(running=0)
+    assert (facts.trials_per_second, facts.seconds_left) == (2.0, 1.0)
+    assert [type(value) for value in facts] == [int] * 4 + [float] * 4
+
+
 def test_no_time_has_no_rate(clock):
     tally = Tally(plan(), 3, [])
     tally.add(ended([0.5]))

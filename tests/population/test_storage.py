@@ -1,6 +1,7 @@
 """Files of a study: what was written comes back to the bit, and nothing else is ever read."""
 
 import json
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from jaxmlp.population.storage import (
     DamagedFileError,
     flat,
+    identity_of,
     nested,
     read_arrays,
     read_json,
     remove_old_temporaries,
+    unique,
     write_arrays,
     write_json,
 )
@@ -48,6 +51,22 @@ def test_the_format_is_that_of_safetensors(tmp_path):
     assert header["w"] == {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}
     assert header["n"] == {"dtype": "I32", "shape": [1], "data_offsets": [8, 12]}
     assert np.frombuffer(content[8 + size :][8:12], np.int32) == [7]
+
+
+CODES = {
+    "bool": "BOOL", "float16": "F16", "bfloat16": "BF16", "float32": "F32", "float64": "F64", "complex64": "C64",
+    "complex128": "C128", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2", "int8": "I8", "int16": "I16", "int32": "I32",
+    "int64": "I64", "uint8": "U8", "uint16": "U16", "uint32": "U32", "uint64": "U64",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_dtypes_have_the_names_that_safetensors_gives_them(tmp_path, name):
+    write_arrays(tmp_path / "x", {"a": np.ones(2, jnp.dtype(name))}, "study")
+    content = (tmp_path / "x").read_bytes()
+    assert json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["a"]["dtype"] == CODES[name]
+    back = read_arrays(tmp_path / "x", "study", "")["a"]
+    assert (back.dtype, back.tolist()) == (jnp.dtype(name), [1, 1])
 
 
 def test_no_flipped_bit_is_read(tmp_path):
@@ -100,10 +119,44 @@ def test_trees_are_taken_apart_and_put_together_again():
     assert list(arrays) == ["params/layers/0/w", "params/layers/1/w", "params/scale/0"]
     plain = nested("params", arrays | {"other/0": np.ones(1)})
     assert plain["layers"][1]["w"] is arrays["params/layers/1/w"]
-    assert isinstance(plain["scale"], list)
+    assert isinstance(plain["scale"], list) and set(plain) == {"layers", "scale"}
+    assert nested("par", arrays) == nested("more", arrays) == {}  # a prefix is a whole name
+    assert isinstance(flat("x", jnp.ones(2))["x/"], np.ndarray)
     assert isinstance(nested("params", arrays, tree)["scale"], tuple)
     with pytest.raises(KeyError):
         nested("params", arrays, {"more": 0})
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (["0", "1"], list),
+        (["1", "0"], list),
+        (["0", "2"], dict),
+        (["1", "2"], dict),
+        (["0", "a"], dict),
+        (["00", "1"], dict),
+    ],
+)
+def test_names_that_count_from_zero_are_places_of_a_list(names, kind):
+    found = nested("p", {f"p/{name}/w": np.full(1, i) for i, name in enumerate(names)})
+    assert type(found) is kind
+    assert [int(found[int(name) if kind is list else name]["w"][0]) for name in names] == [0, 1]
+
+
+def test_an_identity_is_a_short_name_of_a_description():
+    one, same, other = (
+        {"a": float("nan"), "b": [1, 2]},
+        {"b": [1, 2], "a": float("nan")},
+        {"a": float("nan"), "b": [2, 1]},
+    )
+    assert identity_of(one) == identity_of(same) != identity_of(other)
+    assert len(identity_of(one)) == 64 and set(identity_of(one)) <= set("0123456789abcdef")
+
+
+def test_no_two_names_are_the_same():
+    names = {unique("trials") for _ in range(100)}
+    assert len(names) == 100 and all(re.fullmatch("trials-[0-9a-f]{32}", name) for name in names)
 
 
 def test_half_written_files_of_the_living_are_left_alone(tmp_path):
