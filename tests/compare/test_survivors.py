@@ -249,3 +249,59 @@ def test_the_rules_in_words():
         "All of this is repeated 5 times, independently.",
         "A run that diverged stays in the statistics.",
     ]
+
+
+ACCURACY = BOWL._replace(metric="accuracy", mode="max", target=0.875)
+BY_TIME = TINY._replace(score="time")
+SCORED = pair("a", "b", BETTER)
+TIMED = pair("a", "b", SOONER, sooner="b")
+
+
+@pytest.mark.parametrize(
+    ("one", "problem", "protocol", "words"),
+    [
+        (SCORED, BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p = 0.01 after Holm's correction; ahead on 10 of 12 seeds."),
+        (SCORED, ACCURACY, TINY, "a is better than b: by +50.00, 95 % interval +25.00 to +75.00 percentage points; p = 0.01 after Holm's correction; ahead on 10 of 12 seeds."),
+        (SCORED._replace(p_value=1e-4), BOWL, BY_TIME, "a is faster than b: by +0.5, 95 % interval +0.25 to +0.75 in 1 / epochs to the target; p = 0.0001 after Holm's correction; ahead on 10 of 12 seeds."),
+        (SCORED._replace(p_value=0.99e-4), BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p < 0.0001 after Holm's correction; ahead on 10 of 12 seeds."),
+        (SCORED._replace(verdict=SAME), BOWL, TINY, "a and b: no difference (difference +0.5, 95 % interval +0.25 to +0.75 in loss)."),
+        (SCORED._replace(verdict=SAME, wins=0, ties=12, losses=0), BOWL, TINY, "a and b: no difference (identical on every seed)."),
+        (SCORED._replace(verdict=UNKNOWN, more_seeds=7.0), BOWL, TINY, "a and b: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); about 7 more seeds would settle the order."),
+        (SCORED._replace(verdict=UNKNOWN, more_seeds=np.inf), BOWL, TINY, "a and b: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); no practical number of seeds would settle the order."),
+        (TIMED, ACCURACY, TINY, "b reaches accuracy 0.875 sooner than a: a median of 4 epochs against 2; p = 0.02 after Holm's correction. By test accuracy: no difference (difference +50.00, 95 % interval +25.00 to +75.00 percentage points)."),
+        (TIMED._replace(sooner="a", more_seeds=3.0), BOWL, TINY, "a reaches loss 0.5 sooner than b: a median of 2 epochs against 4; p = 0.02 after Holm's correction. By test loss: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); about 3 more seeds would settle the order."),
+    ],
+)  # fmt: skip
+def test_a_pair_in_words(one, problem, protocol, words):
+    assert in_words(one, problem, protocol) == words
+
+
+def test_the_verdict_on_a_problem_that_is_scored_by_time():
+    comparison = with_losses(NOISE[:2])._replace(protocol=BY_TIME)
+    words = problem_verdict(comparison, BOWL, [pair("a", "b", BETTER)])
+    assert words == "a is the fastest by the mean of 1 / epochs; it is faster than b."
+
+
+def test_the_verdict_says_if_there_is_nothing_to_compare_or_no_run_reached_the_target():
+    alone = with_losses(shifted(0.0))
+    assert problem_verdict(alone, BOWL, []) == "Only a has a score: nothing to compare it with."
+    missed, once = ([[np.inf] * 11 + [last], [np.inf] * 12] for last in (np.inf, 3.0))
+    words = " No run of any optimizer reached the target, 0.5."
+    assert problem_verdict(with_losses(shifted(0.0, 9.0), missed), BOWL, []).endswith(words)
+    assert not problem_verdict(with_losses(shifted(0.0, 9.0), once), BOWL, []).endswith(words)
+
+
+def test_the_rules_name_optimizers_with_a_given_rate():
+    tail = [
+        "The score is the metric on the test data, computed once per run.",
+        "A run that diverged stays in the statistics.",
+    ]
+    assert rules(TINY, parse_contestants("adam@0.1")) == [
+        "adam@0.1 runs at its given learning rate, without tuning.",
+        "Each optimizer runs with 10 fresh seeds, the same for all optimizers.",
+        *tail,
+    ]
+    assert rules(TINY, parse_contestants("adam@0.1,gd@1,lion"))[:2] == [
+        "adam@0.1 and gd@1 run at their given learning rates, without tuning.",
+        "Every other optimizer gets 3 trials, on a log grid, with learning rates from 0.001 to 1, each with 2 tuning seeds.",
+    ]
