@@ -69,6 +69,10 @@ def test_ended_trials_come_back_from_disk(tmp_path):
         (lambda arrays: arrays.update(epochs=np.int32(3)), "arrays of another kind"),
         (lambda arrays: arrays.update(epochs=arrays["epochs"][:1]), "arrays of another kind"),
         (lambda arrays: arrays.update({name: array[:0] for name, array in arrays.items()}), "arrays of another kind"),
+        (
+            lambda arrays: arrays.update({name: array[:1] for name, array in arrays.items()}, epochs=np.int32(3)),
+            "arrays of another kind",
+        ),
         (lambda arrays: arrays.update(trial=np.array([0, 20])), "arrays of another kind"),
         (lambda arrays: arrays.update(trial=np.array([-1, 3])), "arrays of another kind"),
         (lambda arrays: arrays.pop("params/w"), "no array 'params/w'"),
@@ -84,7 +88,7 @@ def test_a_file_of_other_arrays_is_refused_by_name(tmp_path, damage, text):
     write_arrays(file, arrays, IDENTITY)
     with pytest.raises(
         DamagedFileError,
-        match=f"{file.name} must be an undamaged file of this study, got {text}; delete it, and the same call",
+        match=f"{file.name} must be an undamaged file of this study, got {text}; delete it, and the same call of train_many runs its trials again$",
     ):
         read_ended(tmp_path, DESCRIPTION, likes)
 

@@ -1,7 +1,10 @@
 """What is on disk is only ever returned for the study that it belongs to."""
 
+import hashlib
 import json
+import re
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -191,3 +194,86 @@ def test_the_description_is_readable(finished):
     assert content["trials"][3] == {"rate": 0.2, "seed": 1}
     assert content["platform"].startswith("cpu, ")
     assert np.all([len(digest) == 64 for digest in (content["data"], *content["programs"].values())])
+
+
+def test_a_hash_of_arrays_covers_values_shapes_and_dtypes():
+    one = np.arange(6, dtype=np.float32)
+    others = [one + 1, one.reshape(2, 3), one.view(np.int32), one[:5], one[::-1]]
+    assert identity.arrays_hash({"w": one}) == identity.arrays_hash([jnp.asarray(one)])  # names are not numbers
+    assert len({identity.arrays_hash([array]) for array in (one, *others)}) == 6
+    assert identity.arrays_hash(one.reshape(2, 3).T) == identity.arrays_hash(one.reshape(2, 3).T.copy())
+    assert identity.arrays_hash([one, others[0]]) != identity.arrays_hash([others[0], one])
+    assert identity.arrays_hash([]) == hashlib.sha256().hexdigest()
+    assert identity.arrays_hash([np.array([3], np.int8)]) == hashlib.sha256(b"(1,)int8\x03").hexdigest()
+
+
+CPUINFO = """processor\t: 0
+model name\t: one of several
+flags\t\t: fpu avx avx2 avx512_bf16 fma f16c sse4_2 amx_tile hypervisor
+processor\t: 1
+flags\t\t: fpu avx avx2 another
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (CPUINFO, ["amx_tile", "avx", "avx2", "avx512_bf16", "f16c", "fma"]),
+        ("Features\t: fp asimd asimddp bf16 sve sve2 aes i8mm", ["asimd", "asimddp", "bf16", "i8mm", "sve", "sve2"]),
+        ("bugs\t: avx", []),
+    ],
+)
+def test_instruction_sets_are_those_of_the_first_processor(monkeypatch, text, words):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: text if str(path) == "/proc/cpuinfo" else "")
+    assert identity._instruction_sets() == words
+
+
+def test_a_system_that_does_not_list_its_instruction_sets_names_its_processor(monkeypatch):
+    def missing(path):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_text", missing)
+    monkeypatch.setattr("platform.processor", lambda: "arm")
+    assert identity._instruction_sets() == ["arm"]
+
+
+def test_the_platform_of_an_accelerator_is_its_kind():
+    device = SimpleNamespace(platform="gpu", device_kind="NVIDIA H100")
+    assert identity._platform(device) == "gpu, NVIDIA H100"
+
+
+def test_flags_are_sorted_and_without_harmless_ones(monkeypatch):
+    harmless = "--xla_dump_to=/tmp --xla_force_host_platform_device_count=8 --xla_gpu_cuda_data_dir=/usr"
+    monkeypatch.setenv("XLA_FLAGS", f"--xla_b=1 {harmless} --xla_a=2")
+    assert identity._flags() == {
+        "XLA_FLAGS": ["--xla_a=2", "--xla_b=1"],
+        "jax_disable_most_optimizations": "False",
+        "jax_optimization_level": str(jax.config.values["jax_optimization_level"]),
+        "jax_exec_time_optimization_effort": "0.0",
+    }
+    monkeypatch.delenv("XLA_FLAGS")
+    assert identity._flags()["XLA_FLAGS"] == []
+
+
+DESCRIPTION = {part: {"a": 1, "b": 3} for part in identity._WORDS}
+
+
+@pytest.mark.parametrize("part", list(identity._WORDS))
+def test_every_part_of_a_description_is_compared(tmp_path, part):
+    identity.check_same(tmp_path, {**DESCRIPTION, "saved": 1}, DESCRIPTION)
+    text = f"train_many: directory must hold a study of {re.escape(identity._WORDS[part])}, got {tmp_path}: "
+    with pytest.raises(ValueError, match=text + re.escape("{'a': 2} there, {'a': 1} here") + "$"):
+        identity.check_same(tmp_path, {**DESCRIPTION, part: {"a": 2, "b": 3}}, DESCRIPTION)
+    with pytest.raises(ValueError, match=f"{text}None there"):
+        identity.check_same(tmp_path, {name: value for name, value in DESCRIPTION.items() if name != part}, DESCRIPTION)
+
+
+def test_a_nan_equals_itself_in_a_description(tmp_path):
+    one, other = ({**DESCRIPTION, "trials": [{"rate": float("nan")}]} for _ in range(2))
+    identity.check_same(tmp_path, one, other)
+
+
+def test_long_differences_are_cut(tmp_path):
+    for length, end in ((160, "a there"), (161, "a... there")):
+        with pytest.raises(ValueError, match=f": {'a' * 159}{end}, 1 here$"):
+            identity.check_same(tmp_path, {**DESCRIPTION, "jax": "a" * length}, {**DESCRIPTION, "jax": 1})
