@@ -54,6 +54,15 @@ def test_a_step_of_gradient_descent_by_hand(params, batch):
     assert int(state.step) == 1
 
 
+def test_a_step_takes_over_the_memory_of_the_state_that_it_was_given(params, batch):
+    optimizer = jaxmlp.adam(0.1)
+    before = init_state(params, optimizer, jax.random.key(0))
+    after, _ = make_train_step(squared_loss, optimizer)(before, batch)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((before.params, before.opt_state, before.step)))
+    kept = (params, batch, after.params, after.opt_state, after.key, after.step)
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(kept))
+
+
 def test_twenty_jitted_steps_follow_a_loop_with_optax(params, batch, standard_promotion):
     optimizer = jaxmlp.adam(0.05)
     step = make_train_step(squared_loss, optimizer)
