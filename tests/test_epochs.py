@@ -190,12 +190,8 @@ def test_a_run_before_its_first_epoch():
         "train_loss": (2,), "validation_loss": (2,), "validation_score": (2,)
     }  # fmt: skip
     assert all(np.isnan(values).all() for values in state.history.values())
-    weak = [
-        leaf.weak_type
-        for leaf in jax.tree.leaves(advanced(plan, learner, data, stopping, state))
-        if hasattr(leaf, "weak_type")
-    ]
-    assert not any(weak)
+    for one in (state, advanced(plan, learner, data, stopping, state)):
+        assert not any(getattr(leaf, "weak_type", False) for leaf in jax.tree.leaves(one))
 
 
 def test_the_train_metrics_of_an_epoch_are_means_over_its_steps():

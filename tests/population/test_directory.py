@@ -1,5 +1,6 @@
 """A study's directory: whose trials count, whose lanes are deleted, and what of several files is taken."""
 
+import os
 from types import SimpleNamespace
 
 import jax
@@ -13,7 +14,14 @@ from jaxmlp.population.directory import Directory
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
 from jaxmlp.population.engine import Saved
 from jaxmlp.population.pruning import Rungs, Verdict
-from jaxmlp.population.storage import DamagedFileError, identity_of, read_arrays, write_arrays
+from jaxmlp.population.storage import (
+    DamagedFileError,
+    identity_of,
+    read_arrays,
+    read_description,
+    write_arrays,
+    write_json,
+)
 from jaxmlp.population.train import _only
 from jaxmlp.population.trials import make_groups
 
@@ -117,8 +125,6 @@ def lane_files(path):
 @pytest.fixture
 def study(tmp_path):
     """A directory that holds a description."""
-    from jaxmlp.population.storage import write_json
-
     write_json(tmp_path / "study.json", DESCRIPTION)
     return tmp_path
 
@@ -218,10 +224,29 @@ def test_trials_that_have_ended_are_kept_and_known(study):
     memory = Directory(None, DESCRIPTION, [])
     memory.add(ended(1))
     assert memory.done == {1} and memory.path is None
+    assert_same(memory.ended, [ended(1)])
     memory.save_lanes(0, WORK, [half(t1=1)])
     memory.save_verdicts([Verdict(1, 2, 0.5, True)])
     assert memory.new_verdicts() == []
     assert opened(study).done == {3, 5}
+
+
+def test_a_new_directory_gets_a_description_and_loses_what_was_left_half_written(tmp_path):
+    path = tmp_path / "a" / "b"
+    path.mkdir(parents=True)
+    (path / ".old.part").touch()
+    os.utime(path / ".old.part", (0, 0))
+    opened(str(path))
+    assert [file.name for file in path.iterdir()] == ["study.json"]
+    assert read_description(path) == DESCRIPTION
+
+
+def test_lanes_that_another_process_has_deleted_are_no_error(tmp_path):
+    store = opened(tmp_path)
+    store.save_lanes(0, WORK, [half(t1=3)])
+    next(tmp_path.glob("lanes-*")).unlink()
+    store.drop_lanes()
+    assert not lane_files(tmp_path)
 
 
 @pytest.mark.usefixtures("opened_unchecked")
@@ -255,6 +280,14 @@ def test_a_trial_goes_on_if_it_is_among_the_best_at_its_rung(factor, values, fal
     rungs.learn([Verdict(trial, 1, value, False) for trial, value in enumerate(values[:-1])])
     assert rungs.falls(99, np.array([values[-1], np.nan, np.nan]), 1) == falls
     assert rungs.own == [Verdict(99, 1, values[-1], falls)]
+
+
+def test_a_pruner_is_made_of_two_whole_numbers():
+    assert jaxmlp.successive_halving() == (1, 3)
+    assert [type(number) for number in jaxmlp.successive_halving(np.int64(2), np.int32(4))] == [int, int]
+    for number in (2.5, "3", None):
+        with pytest.raises(ValueError, match="successive_halving: factor must be a whole number of at least 1, got "):
+            jaxmlp.successive_halving(factor=number)
 
 
 def recipe(rate=0.5):

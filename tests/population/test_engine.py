@@ -265,21 +265,19 @@ def lane_files(directory):
     return {path.name for path in directory.glob("lanes-*")}
 
 
-def test_lanes_are_saved_after_more_than_sixty_seconds(tmp_path, clock, monkeypatch):
+@pytest.mark.parametrize(("seconds", "saved_before"), [(30.0, [4, 8]), (30.25, [3, 6, 9])])
+def test_lanes_are_saved_after_more_than_sixty_seconds(tmp_path, clock, monkeypatch, seconds, saved_before):
+    """Twelve segments. After 60 seconds none is started, the half in flight is awaited, and then lanes are saved."""
     monkeypatch.setattr(Pace, "measure", lambda self, epochs: None)
-    seen = []
+    files = []
 
     def wait(progress):
-        seen.append((clock.seconds, lane_files(tmp_path)))
-        clock.seconds += 30.0
+        files.append(lane_files(tmp_path))
+        clock.seconds += seconds
 
     study = on_one_device(directory=tmp_path, callback=wait)
-    clock_at, files = zip(*seen, strict=True)
-    # 12 segments of 30 seconds. Above 60 (the third segment) the half in flight is awaited, and then lanes are saved.
-    assert clock_at == tuple(50.0 + 30.0 * i for i in range(12))
-    counts = [len(found) for found in files]
-    saved_at = [i for i in range(1, 12) if files[i] != files[i - 1]]
-    assert (counts, saved_at) == ([0] * 4 + [1] * 8, [4, 8])
+    assert [i for i in range(1, 12) if files[i] != files[i - 1]] == saved_before
+    assert [len(found) for found in files] == [0] * saved_before[0] + [1] * (12 - saved_before[0])
     assert not lane_files(tmp_path)
     assert study.table()["test_loss"].tolist() == [6.0, 12.0, 18.0, 24.0]
 
