@@ -338,6 +338,14 @@ def test_handlers_are_restored_when_the_block_fails(heard):
     assert heard == [signal.SIGTERM]
 
 
+def test_a_handler_that_is_installed_after_the_first_signal_stays(heard):
+    with interruptible(True):
+        press(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda number, frame: heard.append("new"))
+    press(signal.SIGTERM)
+    assert heard == ["new"]
+
+
 def test_signals_are_left_alone_if_unwanted_and_outside_of_the_main_thread(heard):
     with interruptible(False) as interruption:
         press(signal.SIGTERM)
@@ -363,7 +371,7 @@ def test_a_process_ends_as_the_signal_would_have_ended_it(heard):
         interruption.leave()
     assert left.value.code == 143
     interruption.signal = signal.SIGINT
-    with pytest.raises(KeyboardInterrupt, match="train_many: saved; the same call continues from here"):
+    with pytest.raises(KeyboardInterrupt, match="train_many: saved; the same call continues from here$"):
         interruption.leave()
 
 

@@ -154,6 +154,31 @@ def test_a_slurm_array_is_a_shard(monkeypatch):
     assert checked_shard((0, 3)) == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("variables", "shard"),
+    [
+        ({"COUNT": "3", "ID": "2"}, (2, 3)),
+        ({"COUNT": "3", "ID": "0", "MIN": "0", "MAX": "2", "STEP": "1"}, (0, 3)),
+        ({"COUNT": "3", "ID": "5", "MIN": "3", "MAX": "5"}, (2, 3)),
+        ({"COUNT": "4", "ID": "7", "MIN": "1", "MAX": "10", "STEP": "3"}, (2, 4)),
+        ({"COUNT": "1", "ID": "9", "MIN": "9", "MAX": "9", "STEP": "1"}, (0, 1)),
+    ],
+)
+def test_the_place_in_a_regular_slurm_array(monkeypatch, variables, shard):
+    from jaxmlp.population.shards import checked_shard
+
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert checked_shard(None) == shard
+    assert [type(number) for number in checked_shard((np.int64(1), np.int64(2)))] == [int, int]
+
+
+@pytest.mark.parametrize("shard", [(-1, 2), (2, 2), (0, 0), (3, 2)])
+def test_a_shard_outside_of_its_range_is_refused(shard):
+    with pytest.raises(ValueError, match=r"train_many: shard must be \(index, count\) with 0 <= index < count, got"):
+        small(None, shard=shard)
+
+
 def small(directory, **changes):
     data = changes.pop("data", None)
     arguments = {"recipe": tiny, "seeds": 2, "epochs": 3, "rate": [0.1, 0.2], "progress": False, **changes}
