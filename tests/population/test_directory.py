@@ -316,3 +316,38 @@ def test_trials_are_numbered_recipe_by_recipe_combination_by_combination_seed_by
     assert rows[11] == {"recipe": "two", "rate": 0.25, "decay": 0.75, "seed": 5}
     rates = [np.asarray(leaf).tolist() for leaf in jax.tree.leaves(groups[0].numbers)]
     assert [0.5, 0.5, 0.25, 0.25] in rates
+
+
+def test_learners_that_differ_in_numbers_only_are_their_own_numbers():
+    (group,), _ = make_groups(recipe, [1, 2], None, {"rate": [0.5, 0.25]})
+    assert group.make(group.numbers) is group.numbers
+    assert jax.tree.structure(group.numbers.optimizer).num_leaves == len(jax.tree.leaves(jaxmlp.gd(0.5)))
+    assert all(len(leaf) == 4 for leaf in jax.tree.leaves(group.numbers))
+
+
+def test_recipes_that_make_functions_are_given_their_hyperparameters():
+    def own(rate):
+        optimizer = jaxmlp.Optimizer(lambda params: (), lambda grads, state, params=None: (rate * grads, state))
+        return recipe()._replace(optimizer=optimizer)
+
+    (group,), _ = make_groups(own, [1], None, {"rate": [0.5, 0.25]})
+    assert group.numbers["hyperparameters"]["rate"].tolist() == [0.5, 0.25]
+    assert own in group.owners
+    learner = group.make(jax.tree.map(lambda column: column[1], group.numbers))
+    assert learner.optimizer[1](np.float32(8.0), ())[0] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [
+        (recipe(0.5), r"\[\(\)\]"),
+        (
+            jax.vmap(recipe)(jnp.ones(2))._replace(evaluate=jax.tree_util.Partial(max, jnp.ones(4))),
+            r"\[\(2,\), \(4,\)\]",
+        ),
+    ],
+)
+def test_a_batch_of_learners_has_one_leading_axis(batch, sizes):
+    text = rf"train_many: a batch of learners must have one leading axis of the same size .* got .*{sizes}"
+    with pytest.raises(ValueError, match=text):
+        make_groups(batch, 1, None, {})
