@@ -83,7 +83,7 @@ def arrays_hash(tree: PyTree) -> str:
     """SHA-256 of shapes, dtypes and bytes of all arrays of a pytree."""
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
-        array = np.ascontiguousarray(jax.device_get(leaf))
+        array = np.asarray(jax.device_get(leaf))
         digest.update(f"{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()

@@ -56,7 +56,6 @@ def lanes_per_half(wanted: int | None, devices: list[Any], trials: int, bytes_pe
     """Lanes for each device and half: as asked for, or as many as are useful, and never more than fit or are needed."""
     if wanted is not None:
         check_count("train_many", lanes=wanted)
-        wanted = -(-wanted // HALVES)
     each = _lanes_per_device(wanted, devices, -(-trials // HALVES), HALVES * bytes_per_lane)
     # A loop over a single lane would be compiled away, and its arithmetic be rounded otherwise.
     return max(each, 2) if devices[0].platform == "cpu" else each
@@ -66,9 +65,9 @@ def _lanes_per_device(wanted: int | None, devices: list[Any], trials: int, bytes
     megabytes = _WORKING_COPIES * bytes_per_lane / 1e6
     fit = int(_SHARE_OF_MEMORY * _free_bytes(devices) / (_WORKING_COPIES * max(bytes_per_lane, 1)))
     if wanted is not None:
-        each = -(-wanted // len(devices))
+        each = -(-wanted // (HALVES * len(devices)))
         rule = f"be at most {HALVES * fit * len(devices)}, as each needs {megabytes / HALVES:.1f} MB"
-        require(each <= fit, "train_many", "lanes", rule, HALVES * wanted)
+        require(each <= fit, "train_many", "lanes", rule, wanted)
         return each
     require(
         fit >= 1, "train_many", "the network", f"fit into memory ({megabytes:.1f} MB for each lane)", f"room for {fit}"

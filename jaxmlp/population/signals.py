@@ -28,7 +28,8 @@ class Interruption:
 def interruptible(wanted: bool) -> Iterator[Interruption]:
     """While the block runs, the first SIGINT or SIGTERM is only recorded; a second one ends the process at once.
 
-    Only the main thread can handle signals: elsewhere, or if not `wanted`, nothing changes.
+    Only the main thread can handle signals: elsewhere, or if not `wanted`, nothing changes. A signal that is
+    ignored, as under nohup, or handled outside of Python stays so.
     """
     interruption, old = Interruption(), {}
 
@@ -43,7 +44,10 @@ def interruptible(wanted: bool) -> Iterator[Interruption]:
 
     if wanted and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            old[number] = signal.signal(number, record)
+            handler = signal.getsignal(number)
+            if handler not in (signal.SIG_IGN, None):
+                old[number] = handler
+                signal.signal(number, record)
     try:
         yield interruption
     finally:

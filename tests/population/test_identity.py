@@ -278,3 +278,7 @@ def test_long_differences_are_cut(tmp_path):
     for length, end in ((160, "a there"), (161, "a... there")):
         with pytest.raises(ValueError, match=f": {'a' * 159}{end}, 1 here$"):
             identity.check_same(tmp_path, {**DESCRIPTION, "jax": "a" * length}, {**DESCRIPTION, "jax": 1})
+
+
+def test_a_scalar_is_not_an_array_of_one():
+    assert identity.arrays_hash([np.float32(1)]) != identity.arrays_hash([np.ones(1, np.float32)])

@@ -142,3 +142,8 @@ def test_the_number_of_cpu_devices_is_checked():
 
 def test_there_are_two_halves():
     assert placement.HALVES == 2
+
+
+def test_the_error_shows_the_number_of_lanes_that_was_given():
+    with pytest.raises(ValueError, match=r"train_many: lanes must be at most \d+, as each needs .* MB, got 21$"):
+        lanes_per_half(21, gpus(1, 600), 100, 10)
