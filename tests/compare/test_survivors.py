@@ -9,7 +9,7 @@ from jaxmlp.compare import Protocol, rules
 from jaxmlp.compare.contestants import parse_contestants
 from jaxmlp.compare.findings import analyze
 from jaxmlp.compare.outcomes import Outcome
-from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, all_pairs, judged, pairs_table
+from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, _timed, all_pairs, judged, pairs_table
 from jaxmlp.compare.protocols import PROTOCOLS
 from jaxmlp.compare.search import SPACE, points
 from jaxmlp.compare.summary import summary_table
@@ -305,3 +305,22 @@ def test_the_rules_name_optimizers_with_a_given_rate():
         "adam@0.1 and gd@1 run at their given learning rates, without tuning.",
         "Every other optimizer gets 3 trials, on a log grid, with learning rates from 0.001 to 1, each with 2 tuning seeds.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_value", "sooner"),
+    [
+        (0.1, 0.3, 0.01, "adam"),
+        (-0.3, -0.1, 0.01, "gd"),
+        (0.1, 0.3, 0.2, ""),  # the interval alone does not decide: Holm's p-value must agree
+        (-0.3, -0.1, 0.2, ""),
+        (-0.1, 0.3, 0.01, ""),
+    ],
+)
+def test_sooner_by_p_value_and_interval(low, high, p_value, sooner):
+    timing = statistics.paired(np.array([1.0, 2.0, 4.0]), np.array([0.5, 1.0, 1.0]))
+    timing = timing._replace(p_value=p_value, difference=statistics.Interval((low + high) / 2, low, high))
+    timed = _timed(pair("adam", "gd", UNKNOWN), timing, pd.Series([1.0, 2.0, 3.0]), pd.Series([5.0, 4.0, 9.0]))
+    assert timed.sooner == sooner
+    assert timed.verdict == (SOONER if sooner else UNKNOWN)
+    assert (timed.epochs_first, timed.epochs_second) == (2.0, 5.0)
