@@ -30,7 +30,8 @@ class AdamState(NamedTuple):
     Attributes:
       count: () int32, the number of steps done.
       mu: the running average of gradients, shaped like the parameters.
-      nu: the running average of squared gradients (adamax: the decaying maximum of |g|), shaped like the parameters.
+      nu: the running average of squared gradients (adamax: the decaying maximum of |g|), shaped like the parameters, in at
+        least float32.
     """
 
     count: Array
@@ -62,7 +63,7 @@ def adam(
       b1: decay of the mean gradient, in [0, 1).
       b2: decay of the mean square, in [0, 1).
       eps: outside the root, at least 0.
-      eps_root: inside the root, at least 0; positive if you differentiate through the update.
+      eps_root: inside the root, at least 0.
       mu_dtype: dtype of m; None for that of the parameters.
       nesterov: use Nesterov's look-ahead, which makes it `nadam`.
 
