@@ -30,8 +30,8 @@ class AdamState(NamedTuple):
     Attributes:
       count: () int32, the number of steps done.
       mu: the running average of gradients, shaped like the parameters.
-      nu: the running average of squared gradients (adamax: the decaying maximum of |g|), shaped like the parameters, in at
-        least float32.
+      nu: the running average of squared gradients (adamax: the decaying maximum of |g|), shaped like the parameters, in
+        at least float32.
     """
 
     count: Array
