@@ -21,7 +21,8 @@ summary, pairs             numbers with intervals, and paired tests
 verdicts, inclusions       the same in words
 findings                   all of these, computed once
 style, figures, tables     what a reader sees
-report, terminal, command  the HTML page, the screen, the command line
+report, terminal           the HTML page, the screen
+reading, command           how files are read, the command line
 """
 
 from importlib.util import find_spec

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from jaxmlp.compare.files import exists
 from jaxmlp.compare.findings import analyze
 from jaxmlp.compare.problems import PROBLEMS, Problem, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
+from jaxmlp.compare.reading import add_reading_options, reading_of
 from jaxmlp.compare.report import write_report
 from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
 
 _OF_PROTOCOL = ("seeds", "tuning_seeds", "trials", "studies", "search", "tune", "score", "low", "high")
-_OF_PROBLEM = ("epochs", "batch_size", "target")
+_OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
 _EPILOG = f"""\
 optimizers:
@@ -38,7 +39,7 @@ problems:
   {", ".join(list(PROBLEMS)[7:])}
   {_OTHER_DATA}
                               the other data of jaxmlp.load, with one hidden layer
-  my_data.csv                 the last column is the target
+  my_data.csv                 the last column is the target, or the one that --target names
   my_folder                   of four IDX files, such as MNIST
   my_file.py:my_problem       your own jaxmlp.compare.Problem, or a function that returns one
   other=my_data.csv           under another name
@@ -71,6 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
     _add_protocol_options(parser)
     _add_problem_options(parser)
+    add_reading_options(parser)
     return parser
 
 
@@ -97,9 +99,9 @@ def _add_problem_options(parser: argparse.ArgumentParser) -> None:
         help="of the IDX files of mnist and fashion_mnist (default: as jaxmlp.load finds them)",
     )
     add("--epochs", type=int, help="epochs of each run (default: the problem's own; 30 for your data)")
-    add("--batch-size", type=int, help="rows per step (default: the problem's own; 64 for your data)")
+    add("--batch-size", type=int, help="rows per step (default: the problem's own; at most 64 for your data)")
     add("--hidden", help="widths of the hidden layers, such as 128,64, or none (default: the problem's own; 128)")
-    add("--target", type=float, help=f"value of the metric to reach {own}")
+    add("--target-value", type=float, help=f"value of the metric to reach {own}")
 
 
 def _defaults(field: str) -> str:
@@ -130,8 +132,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     protocol = checked_protocol(options.protocol, {name: getattr(options, name) for name in _OF_PROTOCOL})
     contestants = parse_contestants(options.optimizers)
     given = [options.problems] if exists(options.problems) else split_outside_brackets(options.problems)
-    problems = checked_problems([_problem_of(source.strip(), options) for source in given])
-    out = options.out or _default_folder(options, given, problems, protocol)
+    given = [source.strip() for source in given]
+    reading = reading_of(options, given)
+    problems = checked_problems([_problem_of(source, options, reading) for source in given])
+    out = options.out or _default_folder(options, given, reading, problems, protocol)
     describe(screen, protocol, problems, contestants)
     with Follower(screen) as follow:
         comparison = compare(contestants, problems, protocol, directory=out / "studies", follow=follow)
@@ -148,10 +152,10 @@ def show_list(screen: Screen) -> None:
     screen.say(f"Protocols: {', '.join(PROTOCOLS)}")
 
 
-def _problem_of(source: str, options: argparse.Namespace) -> Problem:
+def _problem_of(source: str, options: argparse.Namespace, reading: Mapping[str, Any]) -> Problem:
     """A problem with the budget and target of the command line."""
-    problem = find_problem(source, options.folder, _hidden_of(options))
-    changes: dict[str, Any] = {name: getattr(options, name) for name in _OF_PROBLEM}
+    problem = find_problem(source, options.folder, _hidden_of(options), reading)
+    changes: dict[str, Any] = {name: getattr(options, option) for name, option in _OF_PROBLEM.items()}
     return problem._replace(**{name: value for name, value in changes.items() if value is not None})
 
 
@@ -166,14 +170,18 @@ def _hidden_of(options: argparse.Namespace) -> tuple[int, ...] | None:
 
 
 def _default_folder(
-    options: argparse.Namespace, sources: Sequence[str], problems: Sequence[Problem], protocol: Protocol
+    options: argparse.Namespace,
+    sources: Sequence[str],
+    reading: Mapping[str, Any],
+    problems: Sequence[Problem],
+    protocol: Protocol,
 ) -> Path:
     """A folder that no other protocol, changed problem or equally named file shares."""
-    changed = {name: getattr(options, name) for name in (*_OF_PROBLEM, "hidden", "folder")}
-    changed = {name: value for name, value in changed.items() if value is not None}
+    changed = {name: getattr(options, name) for name in (*_OF_PROBLEM.values(), "hidden", "folder")}
+    changed = {name: value for name, value in changed.items() if value is not None} | dict(reading)
     if protocol != PROTOCOLS.get(protocol.name):
         changed["protocol"] = protocol
-    own = [str(Path(source.strip()).resolve()) for source in sources if source.strip() not in PROBLEMS]
+    own = [str(Path(source).resolve()) for source in sources if source not in PROBLEMS]
     name = f"optimizers-{'-'.join(problem.name for problem in problems)}-{protocol.name}"
     if changed or own:
         name += f"-{zlib.crc32(json.dumps([changed, own], default=str).encode()):08x}"

@@ -18,8 +18,8 @@ quadratic   DeepOBS's quadratic_deep
 lookup      a problem by its name, path or file
 """
 
-from jaxmlp.compare.problems.lookup import PROBLEMS, ProblemLike, find_problem
+from jaxmlp.compare.problems.lookup import PROBLEMS, ProblemLike, find_problem, is_table
 from jaxmlp.compare.problems.networks import network
 from jaxmlp.compare.problems.problem import Problem
 
-__all__ = ["PROBLEMS", "Problem", "ProblemLike", "find_problem", "network"]
+__all__ = ["PROBLEMS", "Problem", "ProblemLike", "find_problem", "is_table", "network"]

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,7 +25,12 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<source>.+)", re.DOTALL)
 
 
-def find_problem(source: ProblemLike, folder: str | Path | None = None, hidden: Sequence[int] | None = None) -> Problem:
+def find_problem(
+    source: ProblemLike,
+    folder: str | Path | None = None,
+    hidden: Sequence[int] | None = None,
+    reading: Mapping[str, Any] | None = None,
+) -> Problem:
     """The problem that a name, path or text stands for.
 
     Args:
@@ -34,6 +39,8 @@ def find_problem(source: ProblemLike, folder: str | Path | None = None, hidden: 
         gives the problem another name.
       folder: where the IDX files of MNIST and similar sets are.
       hidden: widths of the hidden layers if the problem is a network; None: its own.
+      reading: further arguments of `jaxmlp.load` for a CSV file, such as `{"target": "price"}`; other problems do not
+        use them.
 
     Returns:
       A `Problem`.
@@ -47,20 +54,36 @@ def find_problem(source: ProblemLike, folder: str | Path | None = None, hidden: 
     """
     if isinstance(source, Problem):
         return source
-    source = str(source)
-    named = _NAMED.fullmatch(source)
-    if named is not None and not exists(source) and not exists(source.rpartition(".py:")[0] + ".py"):
-        return find_problem(named["source"].strip(), folder, hidden)._replace(name=named["name"].strip())
+    name, source = _name_and_source(str(source))
+    if name is not None:
+        return find_problem(source, folder, hidden, reading)._replace(name=name)
     if is_in_file(source):
         return _of_file(source)
     make = PROBLEMS.get(source, partial(any_data, source))
-    given = {"folder": folder, "hidden": hidden}
+    given = {"folder": folder, "hidden": hidden, "reading": reading if is_table(source) else None}
     accepted = inspect.signature(make).parameters
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None and name in accepted}
     try:
         return make(**options)
     except (ValueError, OSError, ImportError) as error:
         raise UserError(_words(source, error)) from error
+
+
+def is_table(source: str) -> bool:
+    """Whether a text stands for a table in a file: a path with a suffix, which names of data sets do not have."""
+    name, source = _name_and_source(source)
+    if name is not None:
+        return is_table(source)
+    is_folder = exists(source) and Path(source).expanduser().is_dir()
+    return bool(Path(source).suffix) and not is_folder and not is_in_file(source)
+
+
+def _name_and_source(text: str) -> tuple[str | None, str]:
+    """The two parts of `name=source`; the name is None if the text has no such form."""
+    named = _NAMED.fullmatch(text)
+    if named is None or exists(text) or exists(text.rpartition(".py:")[0] + ".py"):
+        return None, text
+    return named["name"].strip(), named["source"].strip()
 
 
 def _of_file(source: str) -> Problem:

@@ -1,6 +1,6 @@
 """Networks on data sets: small bundled sets, those of the literature, and any data that `jaxmlp.load` reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ def network(
     *,
     epochs: int = 30,
     target: float | None = None,
+    batch_size: int | None = None,
     learner: dict[str, Any] | None = None,
     **options: Any,
 ) -> Problem:
@@ -35,6 +36,7 @@ def network(
       hidden: widths of the hidden layers; () for none.
       epochs: the budget of each run.
       target: the metric to reach; None: accuracy 0.95, or R2 0.4.
+      batch_size: rows per step; None: 64, or less on small data, for at least ten updates per epoch.
       learner: further arguments of `jaxmlp.classifier` or `jaxmlp.regressor`.
       **options: further fields of the `Problem`.
 
@@ -60,16 +62,29 @@ def network(
 
     target = usual if target is None else target
     shape = "-".join(map(str, sizes))
-    return Problem(name, f"{about}; {shape}", data, build, epochs, target, metric=metric, **options)
+    batch_size = batch_size or _batch_size(len(data.train.targets))
+    return Problem(name, f"{about}; {shape}", data, build, epochs, target, batch_size, metric, **options)
 
 
-def any_data(source: str, folder: str | Path | None = None, hidden: Sequence[int] = (128,)) -> Problem:
+def _batch_size(rows: int) -> int:
+    """The largest power of two up to 64 with which an epoch has at least ten updates."""
+    return next(size for size in (64, 32, 16, 8, 4, 2, 1) if rows >= 10 * size or size == 1)
+
+
+def any_data(
+    source: str,
+    folder: str | Path | None = None,
+    hidden: Sequence[int] = (128,),
+    reading: Mapping[str, Any] | None = None,
+) -> Problem:
     """A network on whatever `jaxmlp.load` reads by a name or from a CSV file, or on a folder of four IDX files."""
     path = Path(source).expanduser()
     if path.is_dir():
         return network(path.resolve().name, f"images of {source}", jaxmlp.load("mnist", folder=str(path)), hidden)
-    data = jaxmlp.load(source, folder=folder) if folder is not None else jaxmlp.load(source)
-    return network(path.stem, path.name, data, hidden)
+    options: dict[str, Any] = {**(reading or {}), **({} if folder is None else {"folder": folder})}
+    data = jaxmlp.load(source, **options)
+    column = data.preparation.target if data.preparation is not None else None
+    return network(path.stem, path.name if column is None else f"{column} in {path.name}", data, hidden)
 
 
 def _bundled(name: str, about: str, folder: str | Path | None = None, hidden: Sequence[int] = (128,)) -> Problem:
