@@ -5,6 +5,7 @@ from jaxmlp.optimizers.adam_variants import adamax, amsgrad, radam
 from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
 from jaxmlp.optimizers.descent import gd, momentum, nesterov, sgd
+from jaxmlp.optimizers.evaluation import evaluation_params
 from jaxmlp.optimizers.signs import lion
 from jaxmlp.optimizers.transforms import chain, clip, clip_by_global_norm, projected
 
@@ -21,6 +22,7 @@ __all__ = [
     "chain",
     "clip",
     "clip_by_global_norm",
+    "evaluation_params",
     "gd",
     "lion",
     "momentum",

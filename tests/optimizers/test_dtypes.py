@@ -11,7 +11,10 @@ import pytest
 import jaxmlp
 from jaxmlp import optimizers
 
-OTHERS = {"Optimizer", "apply_updates", "as_optimizer", "chain", "clip", "clip_by_global_norm", "projected"}
+OTHERS = {
+    *("Optimizer", "apply_updates", "as_optimizer", "evaluation_params"),
+    *("chain", "clip", "clip_by_global_norm", "projected"),
+}
 OPTIMIZERS = {name: getattr(jaxmlp, name) for name in optimizers.__all__ if name not in OTHERS} | {
     "sgd with momentum": lambda rate: jaxmlp.sgd(rate, 0.9, nesterov=True),
     "rmsprop with everything": lambda rate: jaxmlp.rmsprop(
