@@ -2,7 +2,7 @@
 
 from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
-from jaxmlp.data import Batch, Data, load, scaled, split
+from jaxmlp.data import Batch, Data, load, resplit, scaled, split
 from jaxmlp.learner import classifier, regressor
 from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, mse, perceptron, sse
 from jaxmlp.masks import dropout, dropout_mask
@@ -110,6 +110,7 @@ __all__ = [
     "radam",
     "regressor",
     "relu",
+    "resplit",
     "rmsprop",
     "scaled",
     "sgd",

@@ -25,13 +25,15 @@ preparing    rows split, encoded and scaled
 preparation  Preparation: what was learned, to encode new inputs and decode predictions
 splits       split: arrays, split and not scaled
 scales       scaled: splits of your own, scaled together
+resplitting  resplit: the same rows in other splits
 arrays       checks of arrays of numbers
 """
 
 from jaxmlp.data.loading import load
 from jaxmlp.data.preparation import Preparation
+from jaxmlp.data.resplitting import resplit
 from jaxmlp.data.scales import scaled
 from jaxmlp.data.splits import split
 from jaxmlp.data.types import Batch, Data
 
-__all__ = ["Batch", "Data", "Preparation", "load", "scaled", "split"]
+__all__ = ["Batch", "Data", "Preparation", "load", "resplit", "scaled", "split"]

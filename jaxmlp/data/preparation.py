@@ -123,7 +123,7 @@ class Preparation:
         """The preparation as text, for a file beside saved parameters; `from_json` reads it."""
         plain = {name: getattr(self, name) for name in ("task", "features", "classes", "target", "dropped")}
         columns = [vars(column) for column in self.columns]
-        scalers = {name: [_packed(scaler.center), _packed(scaler.width)] for name, scaler in self._scalers.items()}
+        scalers = {name: [_packed(value) for value in vars(scaler).values()] for name, scaler in self._scalers.items()}
         return json.dumps({**plain, "columns": columns, "scalers": scalers})
 
     @classmethod

@@ -16,10 +16,12 @@ class Scaler:
     Attributes:
       center: a number, or one for each column.
       width: a number above 0, or one for each column.
+      how: "standard" or "range" if `fit_scaler` can learn it anew from other rows; else None.
     """
 
     center: Any = 0
     width: Any = 1
+    how: str | None = None
 
     def scale(self, values: np.ndarray) -> np.ndarray:
         """The values in scaled units."""
@@ -31,7 +33,9 @@ class Scaler:
 
     def then(self, other: "Scaler") -> "Scaler":
         """The scaler that does what this one and then the other does."""
-        return Scaler(self.center + other.center * self.width, self.width * other.width)
+        again = other.how == "standard" or None in (self.how, other.how)
+        how = (other.how or self.how) if again else None
+        return Scaler(self.center + other.center * self.width, self.width * other.width, how)
 
 
 def fit_scaler(values: np.ndarray, how: str | None, is_scaled: Sequence[bool] | None = None) -> Scaler:
@@ -46,7 +50,9 @@ def fit_scaler(values: np.ndarray, how: str | None, is_scaled: Sequence[bool] | 
         center, width = _range(values if mask is None else values[:, mask])
     else:
         center, width = _standard(values)
-    return Scaler(center, width) if mask is None else Scaler(np.where(mask, center, 0.0), np.where(mask, width, 1.0))
+    if mask is None:
+        return Scaler(center, width, how)
+    return Scaler(np.where(mask, center, 0.0), np.where(mask, width, 1.0), how)
 
 
 def _range(values: np.ndarray) -> tuple[Any, Any]:

@@ -173,3 +173,25 @@ def test_problems_that_cannot_be_trained_say_why():
     with pytest.raises(UserError, match="cannot be trained: .*epochs"):
         traced(moons._replace(epochs=0))
     assert isinstance(moons, Problem)
+
+
+@pytest.mark.parametrize("name", ["digits", "diabetes", "moons", "two_wells", "quadratic_deep"])
+def test_a_repetition_has_data_of_its_own(name):
+    problem = find_problem(name)
+    first, again, other = problem.repetition(1), problem.repetition(1), problem.repetition(2)
+    assert first.rows == other.rows == problem.rows and first._replace(data=problem.data) == problem
+    inputs = [np.asarray(one.data.train.inputs) for one in (first, again, other, problem)]
+    assert np.array_equal(inputs[0], inputs[1])
+    assert not np.array_equal(inputs[0], inputs[2]) and not np.array_equal(inputs[0], inputs[3])
+    assert {leaf.dtype for leaf in jax.tree.leaves(first.data)} == {
+        leaf.dtype for leaf in jax.tree.leaves(problem.data)
+    }
+    assert np.array_equal(first.data.test.inputs, other.data.test.inputs) == (name == "two_wells")
+
+
+def test_prescribed_test_rows_stay_in_every_repetition(tmp_path):
+    for name in ("mnist_mlp", str(idx_folder(tmp_path))):
+        problem = find_problem(name, folder=tmp_path)
+        other = problem.repetition(3)
+        assert np.array_equal(problem.data.test.targets, other.data.test.targets)
+        assert not np.array_equal(problem.data.train.targets, other.data.train.targets)

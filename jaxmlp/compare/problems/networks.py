@@ -80,11 +80,22 @@ def any_data(
     """A network on whatever `jaxmlp.load` reads by a name or from a CSV file, or on a folder of four IDX files."""
     path = Path(source).expanduser()
     if path.is_dir():
-        return network(path.resolve().name, f"images of {source}", jaxmlp.load("mnist", folder=str(path)), hidden)
+        data = jaxmlp.load("mnist", folder=str(path))
+        return network(path.resolve().name, f"images of {source}", data, hidden, fixed_test=True)
     options: dict[str, Any] = {**(reading or {}), **({} if folder is None else {"folder": folder})}
     data = jaxmlp.load(source, **options)
     column = data.preparation.target if data.preparation is not None else None
-    return network(path.stem, path.name if column is None else f"{column} in {path.name}", data, hidden)
+    about = path.name if column is None else f"{column} in {path.name}"
+    draw = partial(_drawn, source) if source in _DRAWN else None
+    return network(path.stem, about, data, hidden, draw=draw, fixed_test=source in _WITH_TEST_ROWS)
+
+
+_DRAWN, _WITH_TEST_ROWS = ("moons", "circles", "spirals"), ("mnist", "fashion_mnist")
+
+
+def _drawn(source: str, seed: int) -> jaxmlp.Data:
+    """New rows of a synthetic set."""
+    return jaxmlp.load(source, seed=seed)
 
 
 def _bundled(name: str, about: str, folder: str | Path | None = None, hidden: Sequence[int] = (128,)) -> Problem:
@@ -107,7 +118,7 @@ def _images(
     """An image set with official test rows, as in the literature: scored after the last epoch."""
     data = jaxmlp.load(source, validation=DEEPOBS_VALIDATION, folder=folder)
     options: dict[str, Any] = {"epochs": epochs, "target": target, "batch_size": 128, "keep": "last", "refit": refit}
-    return network(name, about, data, hidden or sizes, learner=learner, **options)
+    return network(name, about, data, hidden or sizes, learner=learner, fixed_test=True, **options)
 
 
 # Schneider, Balles & Hennig 2019, "DeepOBS": ReLU, zero biases, no regularization, batch 128, 100 epochs.

@@ -27,6 +27,9 @@ class Problem(NamedTuple):
       keep: `best`: a run keeps its best epoch by validation loss; `last`: a run is scored after its last epoch.
       refit: fresh runs train on training and validation rows together. Their learning curves then show the test rows,
         by which nothing is chosen; `keep` must therefore be `last`.
+      draw: `draw(seed)` returns the data of a repetition, of the same shapes, where data are made, as synthetic ones
+        are; None: the rows of `data` are split anew (see `jaxmlp.resplit`).
+      fixed_test: whether the test rows are prescribed, so that only the other rows are split anew.
 
     Example:
       >>> import jaxmlp
@@ -50,6 +53,14 @@ class Problem(NamedTuple):
     tune_on: str | None = None
     keep: str = "best"
     refit: bool = False
+    draw: Callable[[int], jaxmlp.Data] | None = None
+    fixed_test: bool = False
+
+    def repetition(self, seed: int) -> "Problem":
+        """The problem with the data of a repetition: drawn with the seed, or the rows of `data` split anew."""
+        if self.draw is not None:
+            return self._replace(data=self.draw(seed))
+        return self._replace(data=jax.device_put(jaxmlp.resplit(self.data, seed, keep_test=self.fixed_test)))
 
     @property
     def rows(self) -> tuple[int, int, int]:

@@ -87,12 +87,14 @@ def surface(
         mode="min",
         target=target,
         keep="last",
+        draw=_noise,
     )
 
 
-def _noise() -> jaxmlp.Data:
-    """Rows of noise for training and validation, zeros for testing."""
-    train, validation = (np.random.RandomState(seed).normal(size=(_ROWS, 2)) for seed in (42, 44))
+def _noise(seed: int | None = None) -> jaxmlp.Data:
+    """Rows of noise for training and validation, zeros for testing; without a seed always the same."""
+    seeds = (42, 44) if seed is None else ([42, seed], [44, seed])
+    train, validation = (np.random.RandomState(one).normal(size=(_ROWS, 2)) for one in seeds)
     return jaxmlp.Data(train=_batch(train), validation=_batch(validation), test=_batch(np.zeros((_BATCH, 2))))
 
 

@@ -1,0 +1,107 @@
+"""resplit: the rows of a data set in other splits of the same sizes, scaled by their new training rows."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxmlp.checks import require
+from jaxmlp.data.scalers import Scaler, fit_scaler
+from jaxmlp.data.stratified import check_seed, parts
+from jaxmlp.data.types import Batch, Data
+
+__all__ = ["resplit"]
+
+
+def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
+    """The rows of a data set split anew: other rows for training, validation and testing, as many in each.
+
+    Use it to see how much a result depends on the split. Labels keep their proportions in each split, and scalers are
+    learned from the new training rows, as in `load`. Categories and imputed values stay those of the first split, so
+    that inputs keep their columns. Splits with the same rows, such as those of `load("xor")`, are one set of rows.
+
+    Args:
+      data: a `Data`. Without a preparation, its rows are not rescaled.
+      seed: an integer of at least 0.
+      keep_test: whether the test rows stay, as where they are prescribed; only the others are then split anew.
+
+    Returns:
+      Data of NumPy arrays, with the shapes and dtypes of the given ones.
+
+    Raises:
+      TypeError: if `data` is not a `Data`.
+      ValueError: for a seed that is not a whole number of at least 0.
+
+    Example:
+      >>> from jaxmlp.data import load
+      >>> data = load("moons", rows=100)
+      >>> other = resplit(data, seed=1)
+      >>> other.train.inputs.shape, bool((other.train.targets == data.train.targets).all())
+      ((70, 2), False)
+    """
+    require(isinstance(data, Data), "resplit", "data", "be a Data", type(data).__name__, TypeError)
+    check_seed("resplit", seed)
+    splits = {name: jax.tree.map(np.asarray, batch) for name, batch in data._asdict().items()}
+    owner = {name: next(other for other in splits if _equal(splits[other], splits[name])) for name in splits}
+    mixed = [name for name in dict.fromkeys(owner.values()) if not (keep_test and name == owner["test"])]
+    raw = {name: _unscaled(data, batch) for name, batch in splits.items()}
+    if len(mixed) > 1:
+        raw |= _mixed([raw[name] for name in mixed], mixed, seed)
+    scaled = _rescaled(data, {name: raw[owner[name]] for name in splits})
+    return jax.tree.map(lambda new, old: np.asarray(new, np.asarray(old).dtype), scaled, data)
+
+
+def _equal(one: Batch, other: Batch) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(a.shape == b.shape and np.array_equal(a, b) for a, b in pairs)
+
+
+def _mixed(batches: list[Any], names: list[str], seed: int) -> dict[str, Any]:
+    """The rows of some splits in other splits of these sizes."""
+    together = jax.tree.map(lambda *arrays: np.concatenate(arrays), *batches)
+    sizes = [len(jax.tree.leaves(batch)[0]) for batch in batches]
+    held_out = {name: size / sum(sizes) for name, size in zip(names[1:], sizes[1:], strict=True)}
+    chosen = parts("resplit", _strata(together, min(sizes)), held_out, seed)
+    return {
+        name: jax.tree.map(lambda array, rows=rows: array[rows], together)
+        for name, rows in zip(names, chosen, strict=True)
+    }
+
+
+def _strata(together: Any, smallest: int) -> np.ndarray:
+    """Labels whose proportions can be kept in splits down to a size; a single class for anything else."""
+    targets = jax.tree.leaves(together)[-1]
+    if targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min() >= 0:
+        counts = np.bincount(targets)
+        if len(counts) <= smallest and counts.min() >= 3 and 3 * len(counts) <= len(targets):
+            return targets
+    return np.zeros(len(targets), np.int32)
+
+
+def _unscaled(data: Data, batch: Batch) -> Batch:
+    if data.preparation is None:
+        return batch
+    known = data.preparation
+    return Batch(*(_back(scaler, array) for scaler, array in ((known.inputs, batch[0]), (known.targets, batch[1]))))
+
+
+def _back(scaler: Scaler, array: np.ndarray) -> np.ndarray:
+    return array if scaler.how is None else scaler.unscale(array)
+
+
+def _rescaled(data: Data, raw: dict[str, Batch]) -> Data:
+    """Splits in their own units, scaled as those of `data` were, by the statistics of the training rows."""
+    known, train = data.preparation, raw["train"]
+    if known is None:
+        return Data(**raw)
+    flags = [flag for column in known.columns for flag in column.is_scaled]
+    inputs = fit_scaler(train.inputs, known.inputs.how, flags or None) if known.inputs.how else known.inputs
+    targets = fit_scaler(train.targets, known.targets.how) if known.targets.how else known.targets
+
+    def scaled(batch: Batch) -> Batch:
+        both = zip((inputs, targets), batch, strict=True)
+        return Batch(*(array if scaler.how is None else scaler.scale(array) for scaler, array in both))
+
+    preparation = replace(known, inputs=inputs, targets=targets)
+    return Data(**{name: scaled(batch) for name, batch in raw.items()}, preparation=preparation)
