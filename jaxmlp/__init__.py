@@ -2,6 +2,7 @@
 
 from jaxmlp import diagnostics, statistics
 from jaxmlp.activations import elu, gelu, leaky_relu, linear, relu, sigmoid, silu, softplus, step, tanh
+from jaxmlp.class_weights import balanced_weights
 from jaxmlp.data import Batch, Data, load, resplit, scaled, split
 from jaxmlp.learner import classifier, regressor
 from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, mse, perceptron, sse
@@ -68,6 +69,7 @@ __all__ = [
     "amsgrad",
     "apply",
     "apply_updates",
+    "balanced_weights",
     "binary_cross_entropy",
     "chain",
     "classifier",

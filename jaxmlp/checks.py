@@ -25,6 +25,7 @@ __all__ = [
     "check_range",
     "check_rate",
     "check_scalar",
+    "check_weights",
     "is_concrete",
     "is_floating",
     "require",
@@ -130,6 +131,16 @@ def check_labels(function: str, classes: int, /, **named: Any) -> Any:
         wrong = low if low < 0 else high
         require(0 <= wrong < classes, function, argument, f"be at least 0 and below {classes} (the classes)", wrong)
     return labels
+
+
+def check_weights(function: str, /, **named: Any) -> Any:
+    """Finite weights of at least 0, checked only if they are concrete."""
+    argument, weights = _one(named)
+    if is_concrete(weights) and np.size(weights):
+        low, high = float(np.asarray(weights).min()), float(np.asarray(weights).max())
+        sound = low >= 0 and high < np.inf  # false for NaN
+        require(sound, function, argument, "be finite and at least 0", high if low >= 0 else low)
+    return weights
 
 
 def check_choice(function: str, choices: Collection[str], /, **named: Any) -> str:

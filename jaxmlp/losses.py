@@ -1,17 +1,32 @@
-"""Losses: pure functions of arrays that return a scalar. Nothing is broadcast or cast silently."""
+"""Losses: pure functions of arrays that return a scalar. Nothing is broadcast or cast silently.
+
+Every loss takes `weights=`, one number of at least 0 for each row, the leading axis. A mean over rows becomes
+sum(w * l) / sum(w), so that only the ratios of weights matter, and a sum over rows becomes sum(w * l). A row of
+weight 0 contributes nothing, whatever it holds; if all weights are 0, so is the loss.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import check_labels, check_positive, check_rate, is_concrete, require
-from jaxmlp.numerics import as_floating, at_least_float32, check_shape, residuals, weighted
+from jaxmlp.numerics import (
+    as_floating,
+    at_least_float32,
+    check_shape,
+    counted,
+    mean,
+    residuals,
+    row_weights,
+    total,
+    weighted,
+)
 from jaxmlp.types import Array, ArrayLike, Scalar
 
 __all__ = ["binary_cross_entropy", "cross_entropy", "huber", "inertia", "mse", "perceptron", "sse"]
 
 
-def mse(predictions: ArrayLike, targets: ArrayLike) -> Array:
+def mse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean squared error, over all elements: mean((y - t)^2).
 
     The usual loss of a regression. Integers and bools become floats on either side.
@@ -19,6 +34,7 @@ def mse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     Args:
       predictions: any shape.
       targets: the same shape.
+      weights: (n,) of at least 0, for a weighted mean over the rows; None weighs all alike.
 
     Returns:
       A scalar of the common floating dtype.
@@ -34,10 +50,11 @@ def mse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     References:
       As `sklearn.metrics.mean_squared_error`; optax has it as the mean of `squared_error`.
     """
-    return jnp.mean(jnp.square(residuals("mse", predictions, targets)))
+    errors, weights = residuals("mse", predictions, targets, weights)
+    return mean(jnp.square(errors), weights)
 
 
-def sse(predictions: ArrayLike, targets: ArrayLike) -> Array:
+def sse(predictions: ArrayLike, targets: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Sum of squared errors, over all elements: sum((y - t)^2).
 
     Its gradient grows with the batch; `mse` is easier to tune.
@@ -45,6 +62,7 @@ def sse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     Args:
       predictions: any shape.
       targets: the same shape.
+      weights: (n,) of at least 0, for a weighted sum over the rows; None weighs all alike.
 
     Returns:
       A scalar of the common floating dtype.
@@ -60,10 +78,13 @@ def sse(predictions: ArrayLike, targets: ArrayLike) -> Array:
     References:
       Rumelhart, Hinton & Williams 1986, https://doi.org/10.1038/323533a0, has it with a factor 1/2.
     """
-    return jnp.sum(jnp.square(residuals("sse", predictions, targets)))
+    errors, weights = residuals("sse", predictions, targets, weights)
+    return total(jnp.square(errors), weights)
 
 
-def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Array:
+def huber(
+    predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0, *, weights: ArrayLike | None = None
+) -> Array:
     """Mean Huber loss: e^2 / 2 if |e| <= delta, else delta * (|e| - delta / 2).
 
     Use it for targets with outliers, which pull less than in `mse`.
@@ -72,6 +93,7 @@ def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Ar
       predictions: any shape.
       targets: the same shape.
       delta: above 0, in the units of the targets; may be traced.
+      weights: (n,) of at least 0, for a weighted mean over the rows; None weighs all alike.
 
     Returns:
       A scalar of the common floating dtype.
@@ -89,15 +111,17 @@ def huber(predictions: ArrayLike, targets: ArrayLike, delta: Scalar = 1.0) -> Ar
       optax's `huber_loss`.
     """
     check_positive("huber", delta=delta)
-    errors = residuals("huber", predictions, targets)
+    errors, weights = residuals("huber", predictions, targets, weights)
     size = jnp.abs(at_least_float32(errors))  # the square of 300 overflows in float16
     largest = float(jnp.finfo(size.dtype).max)  # an infinite delta times |e| - |e| would be NaN
     delta = jnp.asarray(min(float(delta), largest) if is_concrete(delta) else delta, size.dtype)
     inside = jnp.minimum(size, delta)
-    return jnp.mean(0.5 * jnp.square(inside) + delta * (size - inside)).astype(errors.dtype)
+    return mean(0.5 * jnp.square(inside) + delta * (size - inside), weights).astype(errors.dtype)
 
 
-def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar = 0.0) -> Array:
+def cross_entropy(
+    logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar = 0.0, *, weights: ArrayLike | None = None
+) -> Array:
     """Mean cross-entropy of softmax(logits), in nats: -mean(sum(q * log_softmax(z))).
 
     The usual loss of a classifier with two classes or more. A class of label 0 does not contribute, even if its logit
@@ -108,6 +132,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar 
       logits: (..., classes).
       labels: integer labels (...,) in [0, classes), or one-hot or soft labels (..., classes) that sum to 1.
       label_smoothing: eps, in [0, 1): q = (1 - eps) * label + eps / classes; may be traced.
+      weights: (n,) of at least 0, for a weighted mean over the rows; None weighs all alike.
 
     Returns:
       A scalar of the logits' dtype; with floating labels of the common dtype. A label out of range that is unknown
@@ -129,6 +154,8 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar 
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     require(logits.ndim >= 1, "cross_entropy", "logits", "be of shape (..., classes)", logits.shape)
     is_one_hot = labels.shape == logits.shape and logits.ndim > 1
+    weights = row_weights("cross_entropy", weights, logits.shape[:-1])
+    logits, labels = counted(weights, logits, labels)
     if jnp.issubdtype(labels.dtype, jnp.integer) and not is_one_hot:
         (logits,) = as_floating("cross_entropy", logits=logits)
         log_probabilities = jax.nn.log_softmax(logits)
@@ -142,7 +169,7 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike, label_smoothing: Scalar 
         smoothing = jnp.asarray(label_smoothing, logits.dtype)
         uniform = jnp.mean(log_probabilities, axis=-1)
         likelihood = (1 - smoothing) * likelihood + smoothing * uniform
-    return jnp.mean(jnp.where(is_known, -likelihood, jnp.nan))
+    return mean(jnp.where(is_known, -likelihood, jnp.nan), weights)
 
 
 def _chosen(function: str, values: Array, labels: Array) -> tuple[Array, Array]:
@@ -160,7 +187,7 @@ def _one_hot(labels: Array, classes: int) -> Array:
     return labels[..., None] == index
 
 
-def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
+def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """Mean cross-entropy of sigmoid(logits), in nats: mean(t * softplus(-z) + (1 - t) * softplus(z)).
 
     The usual loss of a classifier with one logit, and of multi-label classification: with (n, k) logits and labels,
@@ -170,6 +197,7 @@ def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
     Args:
       logits: any shape.
       labels: 0, 1 or between, of the logits' shape; or of shape (...,) for logits (..., 1).
+      weights: (n,) of at least 0, for a weighted mean over the rows; None weighs all alike.
 
     Returns:
       A scalar of the logits' dtype; with floating labels of the common dtype.
@@ -189,11 +217,11 @@ def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
       Cox 1958, *The Regression Analysis of Binary Sequences*, https://doi.org/10.1111/j.2517-6161.1958.tb00292.x. As
       the mean of optax's `sigmoid_binary_cross_entropy`.
     """
-    z, t = _binary("binary_cross_entropy", logits, labels)
-    return jnp.mean(weighted(t, jax.nn.softplus(-z)) + weighted(1 - t, jax.nn.softplus(z)))
+    z, t, weights = _binary("binary_cross_entropy", logits, labels, weights)
+    return mean(weighted(t, jax.nn.softplus(-z)) + weighted(1 - t, jax.nn.softplus(z)), weights)
 
 
-def perceptron(scores: ArrayLike, labels: ArrayLike) -> Array:
+def perceptron(scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """The perceptron criterion: mean((step(z) - t) * z), which is |z| for a mistake and 0 for a right answer.
 
     Its gradient with respect to z is the perceptron's own rule, (step(z) - t) / n. step(0) is 0, so a positive example
@@ -202,6 +230,7 @@ def perceptron(scores: ArrayLike, labels: ArrayLike) -> Array:
     Args:
       scores: the weighted sums z, any shape.
       labels: 0 or 1, of the scores' shape; or of shape (...,) for scores (..., 1).
+      weights: (n,) of at least 0, for a weighted mean over the rows; None weighs all alike.
 
     Returns:
       A scalar of the scores' dtype; with floating labels of the common dtype.
@@ -217,28 +246,34 @@ def perceptron(scores: ArrayLike, labels: ArrayLike) -> Array:
     References:
       Rosenblatt 1958, *The Perceptron*, https://doi.org/10.1037/h0042519.
     """
-    z, t = _binary("perceptron", scores, labels)
-    return jnp.mean(weighted((z > 0).astype(z.dtype) - t, z))
+    z, t, weights = _binary("perceptron", scores, labels, weights)
+    return mean(weighted((z > 0).astype(z.dtype) - t, z), weights)
 
 
-def _binary(function: str, scores: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
-    """Scores and labels of one shape and dtype, the labels in [0, 1]."""
+def _binary(
+    function: str, scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None
+) -> tuple[Array, Array, Array | None]:
+    """Scores and labels of one shape and dtype, the labels in [0, 1]; and the weights."""
     name = "logits" if function == "binary_cross_entropy" else "scores"
     z, t = as_floating(function, **{name: scores, "labels": labels})
     z = z[..., 0] if z.ndim == t.ndim + 1 and z.shape[-1] == 1 else z
     check_shape(function, z.shape, labels=t)
+    weights = row_weights(function, weights, z.shape)
+    z, t = counted(weights, z, t)
+    labels = labels if weights is None else t
     if is_concrete(labels) and np.size(labels):
         low, high = float(np.asarray(labels).min()), float(np.asarray(labels).max())
         require(low >= 0 and high <= 1, function, "labels", "be at least 0 and at most 1", low if low < 0 else high)
-    return z, t
+    return z, t, weights
 
 
-def inertia(inputs: ArrayLike, centers: ArrayLike) -> Array:
+def inertia(inputs: ArrayLike, centers: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     """The criterion of k-means: the sum over the inputs of the squared distance to the nearest center.
 
     Args:
       inputs: (n, features).
       centers: (k, features).
+      weights: (n,) of at least 0, for a weighted sum over the rows; None weighs all alike.
 
     Returns:
       A scalar of the common floating dtype.
@@ -259,5 +294,7 @@ def inertia(inputs: ArrayLike, centers: ArrayLike) -> Array:
     require(inputs.ndim == 2, "inertia", "inputs", "be of shape (n, features)", inputs.shape)
     fits = centers.ndim == 2 and centers.shape[1] == inputs.shape[1] and centers.shape[0] > 0
     require(fits, "inertia", "centers", f"be of shape (k, {inputs.shape[1]})", centers.shape)
+    weights = row_weights("inertia", weights, inputs.shape)
+    (inputs,) = counted(weights, inputs)
     squared_distances = jnp.sum(jnp.square(inputs[:, None, :] - centers[None, :, :]), axis=-1)
-    return jnp.sum(jnp.min(squared_distances, axis=1))
+    return total(jnp.min(squared_distances, axis=1), weights)

@@ -4,10 +4,24 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxmlp.checks import require
+from jaxmlp.checks import check_weights, require
 from jaxmlp.types import Array, ArrayLike
 
-__all__ = ["as_floating", "at_least_float32", "check_shape", "power_of_two", "promoted", "residuals", "weighted"]
+__all__ = [
+    "along",
+    "as_floating",
+    "at_least_float32",
+    "check_shape",
+    "counted",
+    "mean",
+    "power_of_two",
+    "promoted",
+    "residuals",
+    "row_weights",
+    "shares",
+    "total",
+    "weighted",
+]
 
 
 def promoted(*dtypes: jax.typing.DTypeLike | Array) -> jnp.dtype:
@@ -38,11 +52,62 @@ def check_shape(function: str, shape: tuple[int, ...], /, **named: Array) -> Non
     require(array.shape == shape, function, argument, f"be of shape {shape}", array.shape)
 
 
-def residuals(function: str, predictions: ArrayLike, targets: ArrayLike) -> Array:
-    """predictions - targets, of equal shapes, in their common floating dtype."""
+def residuals(
+    function: str, predictions: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Array, Array | None]:
+    """predictions - targets, of equal shapes, in their common floating dtype, 0 if the weight is; and the weights."""
     predictions, targets = as_floating(function, predictions=predictions, targets=targets)
     check_shape(function, predictions.shape, targets=targets)
-    return predictions - targets
+    weights = row_weights(function, weights, predictions.shape)
+    predictions, targets = counted(weights, predictions, targets)
+    return predictions - targets, weights
+
+
+def row_weights(function: str, weights: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    """Weights of the rows, which are the leading axis of values of that shape, as floats; None for None."""
+    if weights is None:
+        return None
+    (floating,) = as_floating(function, weights=weights)
+    check_shape(function, shape[:1], weights=floating)
+    check_weights(function, weights=weights)
+    return floating
+
+
+def counted(weights: Array | None, *arrays: Array) -> tuple[Array, ...]:
+    """The arrays with zeros in rows of weight 0: what these hold cannot reach a loss, nor its derivatives."""
+    if weights is None:
+        return arrays
+    return tuple(jnp.where(along(weights, array) == 0, jnp.zeros_like(array), array) for array in arrays)
+
+
+def along(weights: Array, values: Array) -> Array:
+    """Weights of rows with axes of size 1 for the further axes of `values`."""
+    return jnp.reshape(weights, weights.shape + (1,) * (values.ndim - weights.ndim))
+
+
+def shares(weights: Array, dtype: jnp.dtype) -> Array:
+    """weights / sum(weights), or zeros if all are 0; their unit does not matter, however large or small."""
+    weights = weights.astype(dtype)
+    weights = weights / power_of_two(jnp.max(weights, initial=0))
+    sum_of_weights = jnp.sum(weights)
+    return weights * (1 / jnp.where(sum_of_weights > 0, sum_of_weights, 1))
+
+
+def mean(values: Array, weights: Array | None) -> Array:
+    """The mean of all values, or sum(w * m) / sum(w) of the rows' means m; 0 if all weights are 0."""
+    if weights is None:
+        return jnp.mean(values)
+    wide = at_least_float32(values)
+    rows = jnp.mean(wide, axis=tuple(range(weights.ndim, wide.ndim)))
+    return jnp.sum(shares(weights, wide.dtype) * rows).astype(values.dtype)
+
+
+def total(values: Array, weights: Array | None) -> Array:
+    """The sum of all values, or sum(w * s) of the rows' sums s."""
+    if weights is None:
+        return jnp.sum(values)
+    wide = at_least_float32(values)
+    return jnp.sum(along(weights.astype(wide.dtype), wide) * wide).astype(values.dtype)
 
 
 def weighted(weights: Array, values: Array) -> Array:

@@ -4,6 +4,7 @@
 recipe) that users build anew all the time: equal ones share a program, and a closure that is gone takes its own along.
 """
 
+import inspect
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -33,6 +34,14 @@ class Weak:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.reference()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.reference())
+
+    @property
+    def __name__(self) -> str:
+        return getattr(self.reference(), "__name__", type(self.reference()).__name__)
 
 
 class _Same:

@@ -135,9 +135,10 @@ def checked_learner(function: str, learner: Any) -> Learner:
     for name in names[:3]:
         part = getattr(learner, name)
         require(callable(part), function, f"learner.{name}", "be a function", part, TypeError)
-    check = getattr(learner, "check", None)
     functions = (as_partial(learner.init), as_partial(learner.loss), as_partial(learner.evaluate))
-    return Learner(*functions, as_optimizer(function, learner.optimizer), check if check is None else as_partial(check))
+    optional = [getattr(learner, name, None) for name in ("check", "outputs")]
+    check, outputs = (part if part is None else as_partial(part) for part in optional)
+    return Learner(*functions, as_optimizer(function, learner.optimizer), check, outputs)
 
 
 def checked_data(function: str, data: Any) -> int:

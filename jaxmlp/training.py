@@ -49,6 +49,7 @@ class Learner(NamedTuple):
       evaluate: `(params, batch) -> {name: scalar}`, deterministic; `"loss"` is monitored by default.
       optimizer: a pair `(init, update)`, of jaxmlp or optax.
       check: optional, `data -> None`: raises if the data do not fit; called before anything is compiled.
+      outputs: optional, `(params, inputs) -> (n, outputs)`, deterministic: logits or predicted targets, for `predict`.
     """
 
     init: Callable[..., Params]
@@ -56,6 +57,7 @@ class Learner(NamedTuple):
     evaluate: Callable[..., Metrics]
     optimizer: OptimizerLike
     check: Callable[..., None] | None = None
+    outputs: Callable[..., Array] | None = None
 
     def __repr__(self) -> str:
         parts = (f"{name}={described(getattr(self, name))}" for name in ("init", "loss"))

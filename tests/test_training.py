@@ -159,7 +159,7 @@ def test_a_step_inside_scan_is_the_jitted_step(params, batch):
 
 def test_params_keep_their_dtype(batch):
     params = [{"w": jnp.ones((2, 1), jnp.bfloat16), "b": jnp.zeros(1, jnp.bfloat16)}]
-    half = Batch(*(array.astype(jnp.bfloat16) for array in batch))
+    half = jax.tree.map(lambda array: array.astype(jnp.bfloat16), batch)
     optimizer = jaxmlp.adam(0.1)
     state, _ = make_train_step(squared_loss, optimizer)(init_state(params, optimizer, jax.random.key(0)), half)
     assert state.params[0]["w"].dtype == jnp.bfloat16

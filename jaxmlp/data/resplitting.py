@@ -42,6 +42,7 @@ def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
     """
     require(isinstance(data, Data), "resplit", "data", "be a Data", type(data).__name__, TypeError)
     check_seed("resplit", seed)
+    data = _with_weights(data)
     splits = {name: jax.tree.map(np.asarray, batch) for name, batch in data._asdict().items()}
     owner = {name: next(other for other in splits if _equal(splits[other], splits[name])) for name in splits}
     mixed = [name for name in dict.fromkeys(owner.values()) if not (keep_test and name == owner["test"])]
@@ -50,6 +51,15 @@ def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
         raw |= _mixed([raw[name] for name in mixed], mixed, seed)
     scaled = _rescaled(data, {name: raw[owner[name]] for name in splits})
     return jax.tree.map(lambda new, old: np.asarray(new, np.asarray(old).dtype), scaled, data)
+
+
+def _with_weights(data: Data) -> Data:
+    """The data with weights of 1 in splits that have none, if another split has some."""
+    if all(getattr(batch, "weights", None) is None for batch in data):
+        return data
+    batches = {name: batch for name, batch in data._asdict().items() if batch.weights is None}
+    ones = {name: np.ones(len(batch.inputs), np.float32) for name, batch in batches.items()}
+    return data._replace(**{name: batch._replace(weights=ones[name]) for name, batch in batches.items()})
 
 
 def _equal(one: Batch, other: Batch) -> bool:
@@ -71,7 +81,7 @@ def _mixed(batches: list[Any], names: list[str], seed: int) -> dict[str, Any]:
 
 def _strata(together: Any, smallest: int) -> np.ndarray:
     """Labels whose proportions can be kept in splits down to a size; a single class for anything else."""
-    targets = jax.tree.leaves(together)[-1]
+    targets = together.targets if isinstance(together, Batch) else jax.tree.leaves(together)[-1]
     if targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min() >= 0:
         counts = np.bincount(targets)
         if len(counts) <= smallest and counts.min() >= 3 and 3 * len(counts) <= len(targets):
@@ -79,18 +89,18 @@ def _strata(together: Any, smallest: int) -> np.ndarray:
     return np.zeros(len(targets), np.int32)
 
 
-def _unscaled(data: Data, batch: Batch) -> Batch:
+def _unscaled(data: Data, batch: Any) -> Any:
     if data.preparation is None:
         return batch
     known = data.preparation
-    return Batch(*(_back(scaler, array) for scaler, array in ((known.inputs, batch[0]), (known.targets, batch[1]))))
+    return batch._replace(inputs=_back(known.inputs, batch.inputs), targets=_back(known.targets, batch.targets))
 
 
-def _back(scaler: Scaler, array: np.ndarray) -> np.ndarray:
+def _back(scaler: Scaler, array: Any) -> Any:
     return array if scaler.how is None else scaler.unscale(array)
 
 
-def _rescaled(data: Data, raw: dict[str, Batch]) -> Data:
+def _rescaled(data: Data, raw: dict[str, Any]) -> Data:
     """Splits in their own units, scaled as those of `data` were, by the statistics of the training rows."""
     known, train = data.preparation, raw["train"]
     if known is None:
@@ -99,9 +109,11 @@ def _rescaled(data: Data, raw: dict[str, Batch]) -> Data:
     inputs = fit_scaler(train.inputs, known.inputs.how, flags or None) if known.inputs.how else known.inputs
     targets = fit_scaler(train.targets, known.targets.how) if known.targets.how else known.targets
 
-    def scaled(batch: Batch) -> Batch:
-        both = zip((inputs, targets), batch, strict=True)
-        return Batch(*(array if scaler.how is None else scaler.scale(array) for scaler, array in both))
+    def scaled(batch: Any) -> Any:
+        changed = {"inputs": (inputs, batch.inputs), "targets": (targets, batch.targets)}
+        return batch._replace(
+            **{name: array if scaler.how is None else scaler.scale(array) for name, (scaler, array) in changed.items()}
+        )
 
     preparation = replace(known, inputs=inputs, targets=targets)
     return Data(**{name: scaled(batch) for name, batch in raw.items()}, preparation=preparation)

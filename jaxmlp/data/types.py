@@ -15,11 +15,12 @@ Array = jax.Array | np.ndarray
 
 
 class Batch(NamedTuple):
-    """Rows of a data set: inputs and their targets.
+    """Rows of a data set: inputs, their targets and, if rows count differently, their weights.
 
     Attributes:
       inputs: (n, features) float32.
-      targets: (n,) int32 labels, or (n, outputs) float32 numbers.
+      targets: (n,) int32 labels, or (n, outputs) float32 numbers; int32 of 0 and 1 in multi-label classification.
+      weights: (n,) float32 of at least 0: how much each row counts in losses and metrics; None if all count alike.
 
     Example:
       >>> import numpy as np
@@ -29,9 +30,11 @@ class Batch(NamedTuple):
 
     inputs: Array
     targets: Array
+    weights: Array | None = None
 
     def __repr__(self) -> str:
-        return f"Batch(inputs={_shown(self.inputs)}, targets={_shown(self.targets)})"
+        shown = {name: _shown(array) for name, array in self._asdict().items() if array is not None}
+        return f"Batch({', '.join(f'{name}={array}' for name, array in shown.items())})"
 
 
 class _Splits(NamedTuple):

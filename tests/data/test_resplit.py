@@ -109,3 +109,13 @@ def test_errors_say_function_argument_rule_and_value(call, error, text):
     with pytest.raises(error) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_weights_stay_with_their_rows_and_splits_without_any_count_as_1():
+    rows = [Batch(np.arange(30.0)[:, None] + start, np.arange(30) % 2) for start in (0, 30, 60)]
+    weighted = [batch._replace(weights=(batch.inputs[:, 0] + 1).astype(np.float32)) for batch in rows[:2]]
+    data = resplit(Data(*weighted, rows[2]), 1)
+    for batch in data:
+        place = batch.inputs[:, 0]
+        np.testing.assert_array_equal(batch.weights, np.where(place < 60, place + 1, 1))
+        assert batch.weights.dtype == np.float32 and batch.targets.mean() == 0.5

@@ -49,7 +49,7 @@ def _drawn(seed: int | None = None) -> jaxmlp.Data:
     # DeepOBS drops an incomplete batch, in testing too: 896 of 1,000 rows remain.
     complete = _ROWS // _BATCH * _BATCH
     train, test, validation = (_rows(one if seed is None else [one, seed]) for one in (42, 43, 44))
-    return jaxmlp.Data(train, validation, jaxmlp.Batch(*(array[:complete] for array in test)))
+    return jaxmlp.Data(train, validation, jax.tree.map(lambda array: array[:complete], test))
 
 
 def _rows(seed: int | list[int]) -> jaxmlp.Batch:
