@@ -87,7 +87,9 @@ def check_range(function: str, low: float, high: float, rule: str, /, **named: A
     argument, value = _one(named)
     check_scalar(function, **named)
     if is_concrete(value):
-        require(low <= float(value) < high, function, argument, rule, float(value))
+        # An explicit transfer, which guards allow.
+        number = float(jax.device_get(value) if isinstance(value, jax.Array) else value)
+        require(low <= number < high, function, argument, rule, number)
     return value if isinstance(value, jax.Array) else float(value)
 
 
@@ -126,8 +128,9 @@ def check_labels(function: str, classes: int, /, **named: Any) -> Any:
     """Integer labels in [0, classes), checked only if they are concrete."""
     argument, labels = _one(named)
     if is_concrete(labels) and np.size(labels):
-        # np.asarray first: np.min of a JAX array is an operation of JAX, which jit would trace.
-        low, high = int(np.asarray(labels).min()), int(np.asarray(labels).max())
+        # On the host: np.min of a JAX array is an operation of JAX, which jit would trace.
+        on_host = np.asarray(jax.device_get(labels))
+        low, high = int(on_host.min()), int(on_host.max())
         wrong = low if low < 0 else high
         require(0 <= wrong < classes, function, argument, f"be at least 0 and below {classes} (the classes)", wrong)
     return labels

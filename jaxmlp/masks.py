@@ -12,6 +12,7 @@ from jaxmlp.types import Array, ArrayLike, Key, Scalar
 __all__ = ["dropout", "dropout_mask"]
 
 
+@jax.transfer_guard("allow")  # its own constants may go to devices
 def dropout(key: Key, inputs: ArrayLike, rate: Scalar) -> Array:
     """Sets a fraction `rate` of the inputs to zero and scales the others by 1 / (1 - rate).
 
@@ -49,6 +50,7 @@ def dropout(key: Key, inputs: ArrayLike, rate: Scalar) -> Array:
     return jnp.where(mask, kept, jnp.zeros_like(inputs))
 
 
+@jax.transfer_guard("allow")  # its own constants may go to devices
 def dropout_mask(key: Key, rate: Scalar, shape: tuple[int, ...]) -> Array:
     """The mask of `dropout`: True for the units that are kept.
 

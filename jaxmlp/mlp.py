@@ -19,6 +19,7 @@ __all__ = ["apply", "init", "truncated_normal"]
 _WEIGHT_INITS = ("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "lecun_uniform")
 
 
+@jax.transfer_guard("allow")  # its own constants may go to devices
 def init(
     key: Key,
     sizes: Sequence[int],
@@ -122,6 +123,7 @@ def _truncated_normal(key, shape, dtype, *, stddev):
     return jax.random.truncated_normal(fused(key), -2.0, 2.0, shape, dtype) * jnp.asarray(stddev, dtype)
 
 
+@jax.transfer_guard("allow")  # its own constants may go to devices
 def apply(
     params: Layers,
     inputs: ArrayLike,

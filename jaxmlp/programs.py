@@ -7,7 +7,8 @@ recipe) that users build anew all the time: equal ones share a program, and a cl
 import inspect
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MethodType
 from typing import Any
@@ -18,6 +19,22 @@ from jax.tree_util import Partial
 from jaxmlp.types import PyTree
 
 _MOST_PROGRAMS = 256
+
+
+@contextmanager
+def permissive() -> Iterator[None]:
+    """JAX's settings for a complete run: numbers of the host may go to devices, and NaN is not an error.
+
+    A run reports NaN itself, as its cause of divergence, and fills the epochs to come of its history with it.
+    """
+    with jax.transfer_guard("allow"), jax.debug_nans(False), jax.debug_infs(False):
+        yield
+
+
+def explicit_mesh(tree: PyTree) -> jax.sharding.AbstractMesh | None:
+    """The mesh that arrays carry in their types, as with explicit axes, which `jit` does not take over; or None."""
+    meshes = (jax.typeof(leaf).sharding.mesh for leaf in jax.tree.leaves(tree))
+    return next((mesh for mesh in meshes if mesh.explicit_axes), None)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
 from jaxmlp.data import Data
 from jaxmlp.epochs import Plan, Stopping, finish, forward, start
 from jaxmlp.leaves import as_partial, strong
 from jaxmlp.optimizers import as_optimizer
-from jaxmlp.programs import Programs, weakened
+from jaxmlp.programs import Programs, explicit_mesh, permissive, weakened
 from jaxmlp.result import Result
 from jaxmlp.training import Learner
 from jaxmlp.types import Key, PyTree, Scalar
@@ -49,7 +50,8 @@ def fit(
     without improvement, or as soon as the loss or a parameter is not finite; the last finite parameters are kept.
 
     Pure in its key: `jax.vmap` over keys or over a batch of learners works, and so does `jax.jit` around it. Another
-    key, patience or min_delta, or a learner with other numbers, does not trigger recompilation.
+    key, patience or min_delta, or a learner with other numbers, does not trigger recompilation. Under `jax.debug_nans`
+    NaN is no error here either: it ends the run, and the result says at which step.
 
     Args:
       key: a typed key: initial parameters, the order of the rows and dropout all follow from it.
@@ -85,7 +87,8 @@ def fit(
     weak_learner, owners = weakened(learner)
     # NumPy arrays suffice: creating a JAX array costs as much as three steps of a small network.
     numbers, structure = jax.tree.flatten(strong(weak_learner, np.asarray))
-    return _compiled_fit(owners, plan, structure)(key, numbers, (data.train, data.validation), stopping)
+    with permissive():
+        return _compiled_fit(owners, plan, structure)(key, numbers, (data.train, data.validation), stopping)
 
 
 class _Splits(NamedTuple):
@@ -96,11 +99,19 @@ class _Splits(NamedTuple):
 
 
 def _jitted_fit(plan: Plan, structure: Any) -> Any:
-    @jax.jit
-    def compiled_fit(key, numbers, splits, stopping):
+    def whole_run(key, numbers, splits, stopping):
         learner, data = structure.unflatten(numbers), _Splits(*splits)
         run = start(plan, key, learner, data, stopping)
         return finish(forward(plan, learner, data, stopping, run, jnp.int32(plan.epochs)))
+
+    @jax.jit
+    def compiled_fit(*arguments):
+        mesh = explicit_mesh(arguments)
+        if mesh is None:
+            return whole_run(*arguments)
+        # Rows are taken by index, which leaves open how a batch of explicitly sharded data is sharded: let XLA decide.
+        with jax.sharding.use_abstract_mesh(mesh):
+            return jax.sharding.auto_axes(whole_run, out_sharding=PartitionSpec())(*arguments)
 
     return compiled_fit
 

@@ -24,6 +24,7 @@ _LEAST_BITS = 8
 _GOLDEN, _MIX_1, _MIX_2 = np.uint32(0x9E3779B9), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
 
 
+@jax.transfer_guard("allow")  # its own constants may go to devices
 def epoch_order(key: Key, size: int) -> Array:
     """A random order of `size` rows: every whole number 0..size - 1 once, the same under jit and vmap.
 

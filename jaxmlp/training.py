@@ -4,6 +4,7 @@ Training knows a learner only by the functions `init`, `loss`, `evaluate` and an
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -15,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from jaxmlp.checks import check_key, require
 from jaxmlp.leaves import as_partial, described, strong
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
-from jaxmlp.programs import Programs, weakened
+from jaxmlp.programs import Programs, explicit_mesh, weakened
 from jaxmlp.threefry import fold_in
 from jaxmlp.types import Array, Key, LossFn, Metrics, OptimizerLike, Params, PyTree
 
@@ -147,7 +148,9 @@ def _jitted_step(structure: Callable[[Array], Any]) -> Callable[..., Any]:
     def step(params, opt_state, step, key, numbers, batch):
         with jax.numpy_dtype_promotion("standard"):
             loss_fn, optimizer = structure(numbers)
-        state, metrics = train_step(loss_fn, optimizer, TrainState(params, opt_state, key, step), batch)
+        mesh = explicit_mesh(batch)
+        with nullcontext() if mesh is None else jax.sharding.use_abstract_mesh(mesh):
+            state, metrics = train_step(loss_fn, optimizer, TrainState(params, opt_state, key, step), batch)
         return state.params, state.opt_state, state.step, metrics
 
     return step

@@ -98,7 +98,7 @@ class Study:
         require(len(shapes) == 1, "Study.params", "trials", "be of one structure and shape", recipes)
         places = [self._place[trial] for trial in wanted]
         kept = [jax.tree.map(lambda leaf, row=row: leaf[row], batch.result.params) for batch, row in places]
-        return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *kept)
+        return jax.tree.map(lambda *leaves: jax.device_put(np.stack(leaves)), *kept)
 
     def _numbers(self, trials: Any) -> list[int]:
         """Numbers of trials, of a list of numbers, a mask, or None."""

@@ -3,7 +3,8 @@
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -22,12 +23,21 @@ from jaxmlp.population.shards import checked_shard
 from jaxmlp.population.signals import interruptible
 from jaxmlp.population.study import Study
 from jaxmlp.population.trials import Group, make_groups
+from jaxmlp.programs import permissive
 from jaxmlp.run import Settings, check_split, prepare
 from jaxmlp.types import Scalar
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """A population is compiled even if `jit` is disabled, and runs on its own mesh."""
+    with permissive(), jax.disable_jit(False), jax.set_mesh(None):
+        yield
+
+
+@_own_settings()
 def train_many(
     recipe: Any,
     data: Data,
@@ -54,7 +64,8 @@ def train_many(
 
     A trial is what `fit(jax.random.key(seed), recipe(**hyperparameters), data, ...)` does, to the bit on CPU, whatever
     runs beside it and wherever it runs. Trials go through lanes (see `jaxmlp.population.lanes`): one that ends makes
-    room for the next. One that diverges is frozen at its last finite parameters, and stays in the study.
+    room for the next. One that diverges is frozen at its last finite parameters, and stays in the study. A population
+    is compiled and runs on its own mesh, also under `jax.disable_jit` and `jax.set_mesh`.
 
     Main arguments:
 
