@@ -39,7 +39,7 @@ import jaxmlp, numpy as np
 from sklearn.neural_network import MLPClassifier
 warnings.filterwarnings("ignore")
 data = jaxmlp.load("digits")
-train, validation = [tuple(np.asarray(array) for array in split) for split in (data.train, data.validation)]
+train, validation = [tuple(np.asarray(array) for array in split[:2]) for split in (data.train, data.validation)]
 
 def once(seed):
     model = MLPClassifier((128,), batch_size=64, random_state=seed)

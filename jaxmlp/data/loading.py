@@ -126,7 +126,8 @@ def load(
         return jax.device_put(Data(*gate(source), preparation=Preparation("classification", 2, classes=(0, 1))))
     if kind == "idx":
         train, official = read_mnist(source, folder)
-        read, own_rows, dropped = array_rows("load", *train, None), {"test": array_rows("load", *official, None)}, 0
+        read, official = (array_rows("load", rows.inputs, rows.targets, None) for rows in (train, official))
+        own_rows, dropped = {"test": official}, 0
     elif kind in _TABULAR:
         layout = {"target": target, "ignore": ignore, "categories": categories, "header": header}
         read, own_rows, dropped = _tables(source, own, task, missing, layout)
