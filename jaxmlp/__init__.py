@@ -16,6 +16,8 @@ from jaxmlp.optimizers import (
     adam,
     adamax,
     adamw,
+    adan,
+    ademamix,
     amsgrad,
     apply_updates,
     chain,
@@ -27,9 +29,12 @@ from jaxmlp.optimizers import (
     momentum,
     nadam,
     nesterov,
+    prodigy,
     projected,
     radam,
     rmsprop,
+    schedule_free_adamw,
+    schedule_free_sgd,
     sgd,
 )
 from jaxmlp.penalties import l1, l2, max_norm
@@ -46,6 +51,7 @@ from jaxmlp.schedules import (
 )
 from jaxmlp.shuffle import epoch_order
 from jaxmlp.training import Learner, TrainState, init_state, make_train_step
+from jaxmlp.transitions import half_life_schedule, linear_schedule
 
 __version__ = "0.2.0"
 
@@ -66,6 +72,8 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "adan",
+    "ademamix",
     "amsgrad",
     "apply",
     "apply_updates",
@@ -89,6 +97,7 @@ __all__ = [
     "fit",
     "gd",
     "gelu",
+    "half_life_schedule",
     "huber",
     "inertia",
     "init",
@@ -97,6 +106,7 @@ __all__ = [
     "l2",
     "leaky_relu",
     "linear",
+    "linear_schedule",
     "lion",
     "load",
     "load_study",
@@ -107,6 +117,7 @@ __all__ = [
     "nadam",
     "nesterov",
     "perceptron",
+    "prodigy",
     "projected",
     "r2",
     "radam",
@@ -115,6 +126,8 @@ __all__ = [
     "resplit",
     "rmsprop",
     "scaled",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
     "sigmoid",
     "silu",

@@ -13,7 +13,7 @@ import pytest
 from jax.tree_util import Partial
 
 import jaxmlp
-from jaxmlp import schedules
+from jaxmlp import schedules, transitions
 
 STEPS = 40
 COUNTS = jnp.arange(STEPS + 6)
@@ -52,6 +52,8 @@ ROWS = [
         "warmup_cosine_decay_schedule",
         {"init_value": 0.1, "peak_value": 0.8, "warmup_steps": 0, "decay_steps": STEPS, "end_value": 0.2},
     ),
+    ("linear_schedule", {"init_value": 0.7, "end_value": 0.1, "transition_steps": STEPS}),
+    ("linear_schedule", {"init_value": 0.2, "end_value": 0.9, "transition_steps": 13, "transition_begin": 7}),
     ("cosine_onecycle_schedule", {"transition_steps": STEPS, "peak_value": 0.7}),
     (
         "cosine_onecycle_schedule",
@@ -75,7 +77,7 @@ def ours(name, **arguments):
 
 
 def test_no_schedule_is_missing_from_the_table():
-    assert set(schedules.__all__) == NAMES | {"step_schedule"}
+    assert {*schedules.__all__, *transitions.__all__} == NAMES | {"step_schedule", "half_life_schedule"}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -175,6 +177,16 @@ def test_step_schedule_of_traced_numbers():
     np.testing.assert_allclose(whole, [0.2, 0.8], rtol=1e-6)
 
 
+def test_memories_grow_linearly():
+    """A decay b forgets half in log(1/2) / log(b) steps: from 2 to 66, in steps of 8."""
+    first, last = 0.5**0.5, 0.5 ** (1 / 66)
+    grown = values(jaxmlp.half_life_schedule(first, last, 8))
+    half_lives = np.minimum(2 + 8 * np.arange(len(grown)), 66)
+    np.testing.assert_allclose(grown, 0.5 ** (1 / half_lives), rtol=1e-6)
+    mapped = jax.vmap(lambda steps: jaxmlp.half_life_schedule(first, last, steps)(jnp.int32(4)))(jnp.array([4, 8]))
+    np.testing.assert_allclose(mapped, [last, 0.5 ** (1 / 34)], rtol=1e-6)
+
+
 def test_ends():
     """Start, peak and end of each, by hand; constant after the end."""
     warm = values(jaxmlp.warmup_cosine_decay_schedule(0.1, 0.8, 10, STEPS, 0.05))
@@ -238,6 +250,7 @@ def test_a_schedule_in_an_optimizer_inside_jit_is_one_program():
 
 
 FINITE, POSITIVE = "be a finite number of at least 0", "be a finite number above 0"
+FRACTION = "be above 0 and below 1"
 GOOD = {
     "constant_schedule": {"value": 0.3},
     "step_schedule": {"init_value": 0.3, "step_size": 5, "factor": 0.5},
@@ -245,6 +258,8 @@ GOOD = {
     "cosine_decay_schedule": {"init_value": 0.3, "decay_steps": 5},
     "warmup_cosine_decay_schedule": {"init_value": 0.3, "peak_value": 0.5, "warmup_steps": 3, "decay_steps": 5},
     "cosine_onecycle_schedule": {"transition_steps": 5, "peak_value": 0.5},
+    "linear_schedule": {"init_value": 0.3, "end_value": 0.1, "transition_steps": 5},
+    "half_life_schedule": {"init_value": 0.3, "end_value": 0.9, "transition_steps": 5},
 }
 RULES = [
     ("constant_schedule", FINITE, ["value"]),
@@ -256,6 +271,10 @@ RULES = [
     ("cosine_decay_schedule", POSITIVE, ["decay_steps", "exponent"]),
     ("warmup_cosine_decay_schedule", FINITE, ["init_value", "warmup_steps", "end_value"]),
     ("warmup_cosine_decay_schedule", POSITIVE, ["peak_value", "decay_steps", "exponent"]),
+    ("linear_schedule", FINITE, ["init_value", "end_value", "transition_begin"]),
+    ("linear_schedule", POSITIVE, ["transition_steps"]),
+    ("half_life_schedule", FRACTION, ["init_value", "end_value"]),
+    ("half_life_schedule", POSITIVE, ["transition_steps"]),
     ("cosine_onecycle_schedule", "be at least 0 and below 1", ["pct_start"]),
     ("cosine_onecycle_schedule", POSITIVE, ["transition_steps", "peak_value", "div_factor", "final_div_factor"]),
 ]
@@ -264,7 +283,7 @@ RULES = [(name, argument, rule) for name, rule, arguments in RULES for argument 
 
 @pytest.mark.parametrize(("name", "argument", "rule"), RULES)
 def test_a_number_out_of_range_is_refused(name, argument, rule):
-    for wrong in (-1.0, math.nan, math.inf, *([0.0] if rule == POSITIVE else [])):
+    for wrong in (-1.0, math.nan, math.inf, *([0.0] if rule in (POSITIVE, FRACTION) else [])):
         with pytest.raises(ValueError, match=re.escape(f"{name}: {argument} must {rule}, got {wrong!r}")):
             ours(name, **GOOD[name] | {argument: wrong})
     with pytest.raises(TypeError, match=re.escape(f"{name}: {argument} must be a number, got '5'")):
@@ -274,7 +293,7 @@ def test_a_number_out_of_range_is_refused(name, argument, rule):
         ours(name, **GOOD[name] | {argument: jnp.ones(2)})
 
 
-@pytest.mark.parametrize(("name", "argument", "rule"), [row for row in RULES if row[2] != POSITIVE])
+@pytest.mark.parametrize(("name", "argument", "rule"), [row for row in RULES if row[2] not in (POSITIVE, FRACTION)])
 def test_zero_is_in_range(name, argument, rule):
     assert np.all(np.isfinite(values(ours(name, **GOOD[name] | {argument: 0}))))
 

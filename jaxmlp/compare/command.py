@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import textwrap
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,10 +25,10 @@ from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
 _OF_PROTOCOL = ("seeds", "tuning_seeds", "trials", "studies", "search", "tune", "score", "low", "high")
 _OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
+_NAMES = textwrap.fill(", ".join(OPTIMIZERS), 80, initial_indent="  ", subsequent_indent="  ")
 _EPILOG = f"""\
 optimizers:
-  {", ".join(OPTIMIZERS[:9])},
-  {", ".join(OPTIMIZERS[9:])}
+{_NAMES}
   momentum(decay=0.99)        with other arguments
   optax:lion                  from an installed module
   my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)

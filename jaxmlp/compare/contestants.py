@@ -22,6 +22,7 @@ from jaxmlp.compare.files import exists, from_file, is_in_file
 OPTIMIZERS: tuple[str, ...] = (
     *("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"),
     *("adam", "nadam", "adamw", "amsgrad", "radam", "adamax", "lion"),
+    *("adan", "ademamix", "prodigy", "schedule_free_sgd", "schedule_free_adamw"),
 )
 _REST = r"(?:\((?P<arguments>.*)\))?(?:@(?P<rate>[^@()]+))?"
 _FORM = re.compile(r"(?:(?P<name>[^=()@]+)=)?(?P<source>[^()@]+)" + _REST, re.DOTALL)

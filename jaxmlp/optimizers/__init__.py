@@ -6,6 +6,9 @@ from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
 from jaxmlp.optimizers.descent import gd, momentum, nesterov, sgd
 from jaxmlp.optimizers.evaluation import evaluation_params
+from jaxmlp.optimizers.momenta import adan, ademamix
+from jaxmlp.optimizers.parameter_free import prodigy
+from jaxmlp.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from jaxmlp.optimizers.signs import lion
 from jaxmlp.optimizers.transforms import chain, clip, clip_by_global_norm, projected
 
@@ -16,6 +19,8 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "adan",
+    "ademamix",
     "amsgrad",
     "apply_updates",
     "as_optimizer",
@@ -28,8 +33,11 @@ __all__ = [
     "momentum",
     "nadam",
     "nesterov",
+    "prodigy",
     "projected",
     "radam",
     "rmsprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
 ]

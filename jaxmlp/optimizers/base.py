@@ -109,6 +109,11 @@ def _wide_dtype(p: Array) -> Any:
     return promoted(np.real(np.zeros((), jnp.result_type(p))).dtype, "float32")
 
 
+def common_dtype(params: Params) -> Any:
+    """The real dtype that holds a statistic of all parameters: at least float32, and as wide as the widest of them."""
+    return promoted("float32", *map(_wide_dtype, jax.tree.leaves(params)))
+
+
 def first_count() -> Array:
     """Initial step count."""
     return jnp.zeros((), jnp.int32)

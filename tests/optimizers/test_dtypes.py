@@ -24,6 +24,8 @@ OPTIMIZERS = {name: getattr(jaxmlp, name) for name in optimizers.__all__ if name
     "adadelta with decay": lambda rate: jaxmlp.adadelta(rate, weight_decay=0.1),
     "amsgrad of the paper": lambda rate: jaxmlp.amsgrad(rate, bias_correction_mu=False, bias_correction_nu=False),
     "radam with nesterov": lambda rate: jaxmlp.radam(rate, nesterov=True),
+    "prodigy": lambda rate: jaxmlp.prodigy(20 * rate, estim_lr0=0.02),
+    "ademamix": lambda rate: jaxmlp.ademamix(rate, b3=0.98),
     "clip and adam": lambda rate: jaxmlp.chain(jaxmlp.clip(0.5), jaxmlp.adam(rate)),
     "global norm and adam": lambda rate: jaxmlp.chain(jaxmlp.clip_by_global_norm(0.5), jaxmlp.adam(rate)),
     "projected adam": lambda rate: jaxmlp.projected(jaxmlp.adam(rate), lambda params: params),
