@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxmlp.batches import Batches, epoch_batches
 from jaxmlp.checks import require
 from jaxmlp.optimizers.base import Optimizer
 from jaxmlp.result import Cause, Result, Status
-from jaxmlp.shuffle import epoch_order
-from jaxmlp.threefry import fold_in, split
-from jaxmlp.training import Learner, TrainState, train_step, trainable
+from jaxmlp.threefry import split
+from jaxmlp.training import Learner, TrainState, judged, train_step, trainable
 from jaxmlp.types import Array, Key, Params, PyTree, Scalar
 
 
@@ -31,6 +31,10 @@ class Plan(NamedTuple):
       batch_size: rows per step.
       monitor: the validation metric that decides.
       mode: "min" or "max".
+      order: the order of the rows, one of `batches.ORDERS`.
+      remainder: what becomes of rows that do not fill the last batch, one of `batches.REMAINDERS`.
+      evaluate_initial: whether to evaluate before the first step.
+      evaluate_test: whether to evaluate on the test split after every epoch.
     """
 
     function: str
@@ -38,6 +42,10 @@ class Plan(NamedTuple):
     batch_size: int
     monitor: str
     mode: str
+    order: str = "reshuffled"
+    remainder: str = "drop"
+    evaluate_initial: bool = False
+    evaluate_test: bool = False
 
 
 class Stopping(NamedTuple):
@@ -65,6 +73,7 @@ class Run(NamedTuple):
       best_epoch: () int32, index into the history; -1 before the first epoch.
       best_params: the parameters at `best_epoch`; None without patience.
       history: {name: (epochs,)}, NaN for epochs to come.
+      initial: {name: ()}, the metrics before the first step; empty unless they were asked for.
     """
 
     state: TrainState
@@ -76,6 +85,7 @@ class Run(NamedTuple):
     best_epoch: Array
     best_params: Params
     history: dict[str, Array]
+    initial: dict[str, Array]
 
 
 def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping) -> Run:
@@ -84,6 +94,7 @@ def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping)
     params = learner.init(init_key)
     free = trainable(plan.function, params)
     state = TrainState(params, Optimizer(*learner.optimizer).init(free), train_key, jnp.zeros((), jnp.int32))
+    initial = _initial(plan, learner, data, judged(state))
     metrics = jax.eval_shape(lambda: _epoch(plan, learner, data, order_key, jnp.zeros((), jnp.int32), state)[1])
     return Run(
         state=state,
@@ -95,7 +106,14 @@ def start(plan: Plan, key: Key, learner: Learner, data: Any, stopping: Stopping)
         best_epoch=jnp.full((), -1, jnp.int32),
         best_params=None if stopping.patience is None else params,
         history={name: jnp.full((plan.epochs,), jnp.nan, jnp.result_type(float)) for name in metrics},
+        initial=initial,
     )
+
+
+def _initial(plan: Plan, learner: Learner, data: Any, params: Params) -> dict[str, Array]:
+    """The metrics before the first step, if they were asked for."""
+    metrics = _evaluated(plan, learner, data, params) if plan.evaluate_initial else {}
+    return {name: jnp.asarray(value, jnp.result_type(float)) for name, value in metrics.items()}
 
 
 def _code(member: Status | Cause) -> Array:
@@ -135,8 +153,9 @@ def advance(plan: Plan, learner: Learner, data: Any, stopping: Stopping, run: Ru
         cause=cause,
         best=jnp.where(improved, monitored, run.best),
         best_epoch=best_epoch,
-        best_params=None if run.best_params is None else _either(improved, state.params, run.best_params),
+        best_params=None if run.best_params is None else _either(improved, judged(state), run.best_params),
         history=_recorded(run.history, run.epoch, metrics, complete),
+        initial=run.initial,
     )
 
 
@@ -159,23 +178,41 @@ def _recorded(history: dict[str, Array], epoch: Array, metrics: dict[str, Array]
 def _epoch(
     plan: Plan, learner: Learner, data: Any, order_key: Key, epoch: Array, state: TrainState
 ) -> tuple[TrainState, dict[str, Array], Array]:
-    """All batches once, in a fresh order, then validation: the new state, the metrics, the cause of trouble if any."""
+    """All batches once, then evaluation: the new state, the metrics, the cause of trouble if any."""
     rows = jax.tree.leaves(data.train)[0].shape[0]
-    steps = rows // plan.batch_size
-    order = epoch_order(fold_in(order_key, epoch), rows)
-    batches = order[: steps * plan.batch_size].reshape(steps, plan.batch_size)
+    batches = epoch_batches(order_key, epoch, rows, plan.batch_size, plan.order, plan.remainder)
 
     def step(state, rows):
         batch = jax.tree.map(lambda array: array[rows], data.train)
         return train_step(learner.loss, Optimizer(*learner.optimizer), state, batch, plan.function)
 
-    after, train = jax.lax.scan(step, state, batches)
-    healthy = jnp.all(jnp.isfinite(train["loss"])) & _all_finite(after.params)
-    after, cause = _last_finite(step, batches, state, after, healthy)
-    metrics = {f"train_{name}": jnp.mean(values, axis=0) for name, values in train.items()}
-    validation = learner.evaluate(after.params, data.validation)
+    after, train, healthy = _through(step, batches, state)
+    after, cause = _last_finite(step, batches, state, after, healthy & _all_finite(after.params))
+    metrics = {f"train_{name}": value for name, value in train.items()}
+    return after, metrics | _evaluated(plan, learner, data, judged(after)), cause
+
+
+def _through(step: Any, batches: Batches, state: TrainState) -> tuple[TrainState, dict[str, Array], Array]:
+    """All steps of an epoch: the state after them, the means of their metrics, and whether all losses were finite."""
+    after, every = jax.lax.scan(step, state, batches.full)
+    means = {name: jnp.mean(values, axis=0) for name, values in every.items()}
+    finite = jnp.all(jnp.isfinite(every["loss"]))
+    if batches.last is None:
+        return after, means, finite
+    none = {name: jnp.zeros(values.shape[1:], values.dtype) for name, values in every.items()}
+    after, last = jax.lax.cond(batches.has_last, lambda: step(after, batches.last), lambda: (after, none))
+    share = jnp.where(batches.has_last, batches.last.size / (batches.full.size + batches.last.size), 0.0)
+    means = {name: mean + share.astype(mean.dtype) * (last[name] - mean) for name, mean in means.items()}
+    return after, means, finite & jnp.isfinite(last["loss"])
+
+
+def _evaluated(plan: Plan, learner: Learner, data: Any, params: Params) -> dict[str, Array]:
+    """The metrics of parameters on validation and, if asked for, test data."""
+    validation = learner.evaluate(params, data.validation)
     _check_monitored(plan, validation)
-    return after, metrics | {f"validation_{name}": value for name, value in validation.items()}, cause
+    metrics = {f"validation_{name}": value for name, value in validation.items()}
+    test = learner.evaluate(params, data.test) if plan.evaluate_test else {}
+    return metrics | {f"test_{name}": value for name, value in test.items()}
 
 
 def _check_monitored(plan: Plan, validation: dict[str, Array]) -> None:
@@ -184,7 +221,7 @@ def _check_monitored(plan: Plan, validation: dict[str, Array]) -> None:
 
 
 def _last_finite(
-    step: Any, batches: Array, before: TrainState, after: TrainState, healthy: Array
+    step: Any, batches: Batches, before: TrainState, after: TrainState, healthy: Array
 ) -> tuple[TrainState, Array]:
     """The last state of an epoch whose parameters are finite, and what went wrong next.
 
@@ -194,21 +231,31 @@ def _last_finite(
     none = _code(Cause.NONE)
 
     def attempt(carry):
-        _, state, _ = carry
-        new, metrics = step(state, batches[state.step - before.step])
+        done, _, state, _ = carry
+        new, metrics = _step_number(step, batches, done, state)
         cause = jnp.where(_all_finite(new.params), none, _code(Cause.PARAMETERS))
-        return state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, _code(Cause.LOSS))
+        return done + 1, state, new, jnp.where(jnp.isfinite(metrics["loss"]), cause, _code(Cause.LOSS))
 
     def should_continue(carry):
-        _, state, cause = carry
+        done, _, _, cause = carry
         # `healthy` is tested once more for vmap, which runs the loop for every lane if one of them needs it.
-        return ~healthy & (cause == Cause.NONE) & (state.step - before.step < len(batches))
+        return ~healthy & (cause == Cause.NONE) & (done < batches.steps)
 
     def replay():
-        last, new, cause = jax.lax.while_loop(should_continue, attempt, (before, before, none))
+        begin = (jnp.zeros((), jnp.int32), before, before, none)
+        _, last, new, cause = jax.lax.while_loop(should_continue, attempt, begin)
         return _either(cause == Cause.NONE, new, last), cause
 
     return jax.lax.cond(healthy, lambda: (after, none), replay)
+
+
+def _step_number(step: Any, batches: Batches, number: Array, state: TrainState) -> Any:
+    """The step of that number, counted from 0 in each epoch."""
+    full = batches.full
+    if batches.last is None:
+        return step(state, full[number])
+    is_last = number == len(full)
+    return jax.lax.cond(is_last, lambda: step(state, batches.last), lambda: step(state, full[number]))
 
 
 def _all_finite(tree: PyTree) -> Array:
@@ -222,7 +269,7 @@ def _either(condition: Array, if_true: PyTree, if_false: PyTree) -> PyTree:
 
 def finish(run: Run) -> Result:
     """The result of a run that has ended: the one place that decides which parameters are kept."""
-    params, kept_epoch = run.state.params, run.epoch - 1
+    params, kept_epoch = judged(run.state), run.epoch - 1
     if run.best_params is not None:
         found = run.best_epoch >= 0
         params = _either(found, run.best_params, params)
@@ -236,4 +283,5 @@ def finish(run: Run) -> Result:
         steps=run.state.step,
         status=run.status,
         cause=run.cause,
+        initial=run.initial,
     )

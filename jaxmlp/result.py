@@ -38,14 +38,15 @@ class Result(NamedTuple):
       params: the parameters kept: those of the best epoch if patience was given, otherwise the last ones (the last
         finite ones if the run diverged).
       history: {name: (epochs,)}: `train_loss` (the mean over the epoch's batches, penalties and dropout included),
-        other metrics of the loss as `train_...`, and `validation_...` for each metric of `evaluate`. NaN after the
-        last epoch.
+        other metrics of the loss as `train_...`, `validation_...` for each metric of `evaluate`, and `test_...` if it
+        was asked for. NaN after the last epoch.
       best_epoch: () int32, index into the history of the best monitored value; -1 if no epoch was completed.
       kept_epoch: () int32, index into the history of the epoch whose parameters were kept; -1 if none was completed.
       epochs: () int32, the number of epochs completed.
       steps: () int32, the number of steps done; for a diverged run, the step (counted from 0) that failed.
       status: () int32, a code of `Status`.
       cause: () int32, a code of `Cause`.
+      initial: {name: ()}: `validation_...` (and `test_...`) before the first step; empty unless it was asked for.
     """
 
     params: Params
@@ -56,6 +57,7 @@ class Result(NamedTuple):
     steps: Array
     status: Array
     cause: Array
+    initial: dict[str, Array]
 
     @property
     def reason(self) -> str:

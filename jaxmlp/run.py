@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from jaxmlp.batches import ORDERS, REMAINDERS
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
 from jaxmlp.data import Data
 from jaxmlp.epochs import Plan, Stopping, finish, forward, start
@@ -29,6 +30,10 @@ class Settings(NamedTuple):
     min_delta: Scalar
     monitor: str
     mode: str
+    order: str = "reshuffled"
+    remainder: str = "drop"
+    evaluate_initial: bool = False
+    evaluate_test: bool = False
 
 
 def fit(
@@ -42,12 +47,17 @@ def fit(
     min_delta: Scalar = 0.0,
     monitor: str = "loss",
     mode: str = "min",
+    order: str = "reshuffled",
+    remainder: str = "drop",
+    evaluate_initial: bool = False,
+    evaluate_test: bool = False,
 ) -> Result:
     """Trains once, from initial parameters to the end, as one compiled program.
 
-    Each epoch shuffles the training rows, goes through them in batches (rows that do not fill the last batch wait for
-    the next epoch), and evaluates on the validation data. The run ends after `epochs`, or after `patience` epochs
-    without improvement, or as soon as the loss or a parameter is not finite; the last finite parameters are kept.
+    Each epoch shuffles the training rows, goes through them in batches (by default, rows that do not fill the last
+    batch have their turn in another epoch), and evaluates on the validation data. The run ends after `epochs`, or after
+    `patience` epochs without improvement, or as soon as the loss or a parameter is not finite; the last finite
+    parameters are kept.
 
     Pure in its key: `jax.vmap` over keys or over a batch of learners works, and so does `jax.jit` around it. Another
     key, patience or min_delta, or a learner with other numbers, does not trigger recompilation. Under `jax.debug_nans`
@@ -56,7 +66,7 @@ def fit(
     Args:
       key: a typed key: initial parameters, the order of the rows and dropout all follow from it.
       learner: a `Learner`, such as `classifier(...)` or `regressor(...)`.
-      data: a `Data` of train and validation batches, as from `load`; the test split is not used.
+      data: a `Data` of train and validation batches, as from `load`; the test split is used only if asked for.
       epochs: the maximum number of epochs, at least 1.
       batch_size: rows per step, from 1 to the number of training rows; None for 64, or all rows if there are fewer.
       patience: stop after this many epochs without improvement, at least 1, and return the best parameters; may be
@@ -64,6 +74,12 @@ def fit(
       min_delta: how much better the monitored metric must be to count as an improvement, at least 0; may be traced.
       monitor: the validation metric to watch, a name that the learner's `evaluate` returns.
       mode: "min" if less is better, "max" if more is.
+      order: of the rows: "reshuffled" in every epoch, one "fixed" random order in all epochs (as DeepOBS does), or as
+        "given".
+      remainder: rows that do not fill the last batch of an epoch: "drop" them, "keep" them as a smaller batch (as Keras
+        does; in `train_...` it counts by its rows), or "carry" them over into the first batch of the next epoch.
+      evaluate_initial: whether to evaluate before the first step too, into `Result.initial`.
+      evaluate_test: whether to evaluate on the test split after every epoch too, into the history.
 
     Returns:
       A `Result`.
@@ -82,20 +98,23 @@ def fit(
     """
     check_key("fit", key=key)
     learner = checked_learner("fit", learner)
-    settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode)
+    asked = (order, remainder, evaluate_initial, evaluate_test)
+    settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode, *asked)
     plan, stopping = prepare("fit", learner, data, settings)
+    splits = (data.train, data.validation, data.test if evaluate_test else None)
     weak_learner, owners = weakened(learner)
     # NumPy arrays suffice: creating a JAX array costs as much as three steps of a small network.
     numbers, structure = jax.tree.flatten(strong(weak_learner, np.asarray))
     with permissive():
-        return _compiled_fit(owners, plan, structure)(key, numbers, (data.train, data.validation), stopping)
+        return _compiled_fit(owners, plan, structure)(key, numbers, splits, stopping)
 
 
 class _Splits(NamedTuple):
-    """The data that a run without a test split uses."""
+    """The data that a run uses."""
 
     train: Any
     validation: Any
+    test: Any
 
 
 def _jitted_fit(plan: Plan, structure: Any) -> Any:
@@ -122,20 +141,31 @@ _compiled_fit = Programs(_jitted_fit)
 def prepare(function: str, learner: Learner, data: Any, settings: Settings) -> tuple[Plan, Stopping]:
     """Checks the settings against learner and data, and separates what is static from what may be traced."""
     rows = checked_data(function, data)
+    if settings.evaluate_test:
+        require(getattr(data, "test", None) is not None, function, "data", "have a test split", data, TypeError)
+        check_split(function, "data.test", data.test)
     if learner.check is not None:
         learner.check(data)
-    check_count(function, epochs=settings.epochs)
-    batch_size = min(64, rows) if settings.batch_size is None else settings.batch_size
-    check_count(function, batch_size=batch_size)
-    require(batch_size <= rows, function, "batch_size", f"be at most {rows} (the training rows)", batch_size)
-    check_choice(function, ("min", "max"), mode=settings.mode)
     patience = settings.patience
     if patience is not None:
         patience = check_non_negative(function, patience=patience)
         require(not is_concrete(patience) or patience >= 1, function, "patience", "be at least 1", patience)
     stopping = Stopping(patience, check_non_negative(function, min_delta=settings.min_delta))
-    plan = Plan(function, int(settings.epochs), int(batch_size), settings.monitor, settings.mode)
-    return plan, strong(stopping, np.asarray)
+    return _plan(function, rows, settings), strong(stopping, np.asarray)
+
+
+def _plan(function: str, rows: int, settings: Settings) -> Plan:
+    """The static settings."""
+    check_count(function, epochs=settings.epochs)
+    batch_size = min(64, rows) if settings.batch_size is None else settings.batch_size
+    check_count(function, batch_size=batch_size)
+    require(batch_size <= rows, function, "batch_size", f"be at most {rows} (the training rows)", batch_size)
+    check_choice(function, ("min", "max"), mode=settings.mode)
+    check_choice(function, ORDERS, order=settings.order)
+    check_choice(function, REMAINDERS, remainder=settings.remainder)
+    same = {name: getattr(settings, name) for name in ("monitor", "mode", "order", "remainder")}
+    flags = {name: bool(getattr(settings, name)) for name in ("evaluate_initial", "evaluate_test")}
+    return Plan(function, int(settings.epochs), int(batch_size), **same, **flags)
 
 
 def checked_learner(function: str, learner: Any) -> Learner:

@@ -15,7 +15,8 @@ from jax.flatten_util import ravel_pytree
 
 from jaxmlp.checks import check_key, require
 from jaxmlp.leaves import as_partial, described, strong
-from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
+from jaxmlp.optimizers.base import Optimizer, accepted, apply_updates, as_optimizer
+from jaxmlp.optimizers.evaluation import evaluation_params
 from jaxmlp.programs import Programs, explicit_mesh, weakened
 from jaxmlp.threefry import fold_in
 from jaxmlp.types import Array, Key, LossFn, Metrics, OptimizerLike, Params, PyTree
@@ -91,6 +92,7 @@ def init_state(params: Params, optimizer: OptimizerLike, key: Key) -> TrainState
     with jax.transfer_guard("allow"):  # counts, moments and steps start at numbers of the host
         opt_state = optimizer.init(trainable("init_state", params))
         state = TrainState(params, opt_state, key, jnp.zeros((), jnp.int32))
+        jax.eval_shape(judged, state)  # an error now, if the model cannot be judged
         return jax.tree.map(partial(jnp.array, copy=True), state)
 
 
@@ -172,7 +174,12 @@ def train_step(
 
     free = trainable(function, state.params)
     (_, metrics), grads = jax.value_and_grad(with_metrics, has_aux=True)(free)
-    updates, opt_state = optimizer.update(grads, state.opt_state, free)
+
+    def value_fn(free, obj_fn=None):  # optax's line searches accept no argument that value_fn does not name
+        return with_metrics(free)[0]
+
+    extra = {"value": metrics["loss"], "grad": grads, "value_fn": value_fn, "obj_fn": value_fn}
+    updates, opt_state = optimizer.update(grads, state.opt_state, free, **accepted(optimizer.update, extra))
     params = _merged(apply_updates(free, updates), state.params)
     return TrainState(params, opt_state, state.key, state.step + 1), metrics
 
@@ -188,6 +195,11 @@ def trainable(function: str, params: Params) -> Params:
         return leaf if jnp.issubdtype(dtype, jnp.inexact) else None
 
     return jax.tree_util.tree_map_with_path(one, params)
+
+
+def judged(state: TrainState) -> Params:
+    """The parameters at which the model is judged, as the optimizer's state declares them."""
+    return evaluation_params(state.opt_state, state.params)
 
 
 def _merged(free: Params, params: Params) -> Params:

@@ -148,14 +148,14 @@ def test_a_run_that_is_bad_from_the_first_epoch_keeps_its_initial_parameters():
 )
 def test_the_reason_in_words(status, cause, text):
     params, history = [jnp.zeros((40, 50)), jnp.zeros(7)], {"train_loss": 0, "validation_loss": 0}
-    result = Result(params, history, *(jnp.int32(number) for number in (2, 3, 6, 17, status, cause)))
+    result = Result(params, history, *(jnp.int32(number) for number in (2, 3, 6, 17, status, cause)), {})
     assert result.reason == text
     assert repr(result) == f"Result({text}; 2,007 parameters, history of train_loss, validation_loss)"
 
 
 def test_a_batch_of_results_shows_its_shape():
     numbers = jnp.zeros((2, 3), jnp.int32)
-    assert repr(Result([], {}, *[numbers] * 6)) == "Result(a batch of shape (2, 3))"
+    assert repr(Result([], {}, *[numbers] * 6, {})) == "Result(a batch of shape (2, 3))"
 
 
 started, forwarded, advanced = (jax.jit(function, static_argnums=0) for function in (start, forward, advance))

@@ -336,7 +336,7 @@ PICKLED = {
     **{
         name: getattr(jaxmlp, name)
         for name in jaxmlp.optimizers.__all__
-        if name not in ("Optimizer", "apply_updates", "as_optimizer", "chain", "projected")
+        if name not in ("Optimizer", "apply_updates", "as_optimizer", "chain", "evaluation_params", "projected")
     },
 }
 

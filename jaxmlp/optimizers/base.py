@@ -1,6 +1,7 @@
 """What every optimizer is made of: the pair `(init, update)`, and one rule per leaf."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,8 @@ class Optimizer(NamedTuple):
     Attributes:
       init: `params -> state`.
       update: `(grads, state, params) -> (updates, state)`; the new parameters are `apply_updates(params, updates)`.
-        Further keyword arguments, as some optax transformations need them, are accepted and ignored.
+        Training offers more by keyword, as optax has it: `value` (the loss), `grad`, `value_fn` and `obj_fn` (the loss
+        as a function of the parameters, on the same batch with the same dropout). An update gets those that it names.
 
     Example:
       >>> identity = Optimizer(init=lambda params: (), update=lambda grads, state, params=None: (grads, state))
@@ -47,6 +49,22 @@ def as_optimizer(function: str, optimizer: OptimizerLike) -> Optimizer:
     is_pair = callable(init) and callable(update)
     require(is_pair, function, "optimizer", "be a pair (init, update), such as adam(1e-3)", optimizer, TypeError)
     return Optimizer(as_partial(init), as_partial(update))
+
+
+def accepted(update: Callable[..., Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the extra keyword arguments that an update function takes, and that are not bound to it already."""
+    if not extra:
+        return {}
+    try:
+        parameters = inspect.signature(update).parameters.values()
+    except (TypeError, ValueError):  # a function of C, whose arguments are unknown
+        return {}
+    bound = getattr(update, "keywords", {})
+    free = {name: value for name, value in extra.items() if name not in bound}
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return free
+    named = {parameter.name for parameter in parameters if parameter.kind is not parameter.POSITIONAL_ONLY}
+    return {name: value for name, value in free.items() if name in named}
 
 
 def apply_updates(params: Params, updates: PyTree) -> Params:

@@ -1,6 +1,5 @@
 """Transformations that combine with any optimizer: clipping, chaining, projection."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,16 @@ import jax.numpy as jnp
 from jaxmlp.checks import check_non_negative, require
 from jaxmlp.leaves import as_partial, bind
 from jaxmlp.numerics import power_of_two
-from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer, cast, root, squared, widened
+from jaxmlp.optimizers.base import (
+    Optimizer,
+    accepted,
+    apply_updates,
+    as_optimizer,
+    cast,
+    root,
+    squared,
+    widened,
+)
 from jaxmlp.types import OptimizerLike, Params, Scalar
 
 
@@ -157,27 +165,16 @@ def _chain_init(params: Params, *, inits: tuple[Callable[..., Any], ...]) -> tup
 def _chain_update(grads, state, params=None, *, updates, **extra):
     states = []
     for update, inner in zip(updates, state, strict=True):
-        grads, inner = update(grads, inner, params, **_accepted(update, extra))
+        grads, inner = update(grads, inner, params, **accepted(update, extra))
         states.append(inner)
     return grads, tuple(states)
 
 
 def _projected_update(grads, state, params=None, *, update, projection, **extra):
     require(params is not None, "projected.update", "params", "be given, as the projection needs them", params)
-    updates, state = update(grads, state, params, **_accepted(update, extra))
+    updates, state = update(grads, state, params, **accepted(update, extra))
     goal = projection(apply_updates(params, updates))
     return jax.tree.map(lambda g, p: g - p, goal, params), state
-
-
-def _accepted(update, extra):
-    """Those of the extra keyword arguments that an update function takes."""
-    if not extra:
-        return {}
-    parameters = inspect.signature(update).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return extra
-    named = {parameter.name for parameter in parameters if parameter.kind is not parameter.POSITIONAL_ONLY}
-    return {name: value for name, value in extra.items() if name in named}
 
 
 def _parts(g):

@@ -41,7 +41,9 @@ def write_ended(path: Path, ended: Ended, identity: str) -> None:
     """Writes trials into a study's directory, as a file of their own."""
     result = ended.result
     arrays = {"trial": ended.trial, **{name: np.asarray(getattr(result, name)) for name in _NUMBERS}}
-    arrays |= flat("history", result.history) | flat("test", ended.test) | flat("params", result.params)
+    parts = {"history": result.history, "initial": result.initial, "test": ended.test, "params": result.params}
+    for name, part in parts.items():
+        arrays |= flat(name, part)
     write_arrays(path / (unique("trials") + ENDING), arrays, identity)
 
 
@@ -71,7 +73,7 @@ def _read(file: Path, identity: str, trials: int, likes: dict[int, PyTree]) -> E
     except KeyError as error:
         raise DamagedFileError(file, f"no array {error}", _LOST) from error
     numbers: dict[str, Any] = {name: arrays[name] for name in _NUMBERS}
-    result = Result(params=params, history=nested("history", arrays), **numbers)
+    result = Result(params=params, history=nested("history", arrays), initial=nested("initial", arrays), **numbers)
     return Ended(arrays["trial"], result, nested("test", arrays))
 
 

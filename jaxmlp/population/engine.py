@@ -135,6 +135,7 @@ class Half:
             steps=state.step,
             status=run.status,
             cause=run.cause,
+            initial=run.initial,
         )
         result, test = jax.tree.map(lambda leaf: leaf[rows], jax.device_get((result, self.lanes.test)))
         trials = self.work.group.indices[self.trial[rows]]

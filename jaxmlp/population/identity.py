@@ -23,7 +23,7 @@ _INSTRUCTIONS = re.compile(r"avx\w*|fma\d?|amx\w*|f16c|asimd\w*|sve\w*|bf16|i8mm
 
 _WORDS = {
     "version": "this format",
-    "settings": "these epochs, batch size, monitor, mode, patience and min_delta",
+    "settings": "these epochs, batch size, order, remainder, monitor, mode, patience, min_delta and evaluations",
     "trials": "these hyperparameters and seeds",
     "numbers": "these learners: their numbers differ",
     "data": "these data",

@@ -45,9 +45,10 @@ class Study:
         Returns:
           A pandas DataFrame, indexed by trial: hyperparameters, `seed`, `status`, `cause`, `epochs` (completed),
           `steps`, `best_epoch` (an index into the history, -1 for none), `train_...` and `validation_...` metrics at
-          the epoch whose parameters were kept, and `test_...` metrics of those parameters. NaN for what a trial does
-          not have: another recipe's metric, or any metric if it diverged before its first epoch was complete. A
-          hyperparameter named like another column is shown as `params_<name>`.
+          the epoch whose parameters were kept, `test_...` metrics of those parameters, and `initial_...` metrics from
+          before the first step if they were asked for. NaN for what a trial does not have: another recipe's metric, or
+          any metric if it diverged before its first epoch was complete. A hyperparameter named like another column is
+          shown as `params_<name>`.
         """
         pandas = _pandas()
         names = list(dict.fromkeys(name for trial in self.trials for name in trial))
@@ -188,6 +189,7 @@ def _columns(batch: Ended) -> dict[str, Any]:
         **{name: np.asarray(getattr(result, name), np.int64) for name in _INTEGERS},
         **{name: values.astype(float) for name, values in metrics.items()},
         **{f"test_{name}": values.astype(float) for name, values in batch.test.items()},
+        **{f"initial_{name}": values.astype(float) for name, values in result.initial.items()},
     }
 
 

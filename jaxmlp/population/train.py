@@ -49,6 +49,10 @@ def train_many(
     min_delta: Scalar = 0.0,
     monitor: str = "loss",
     mode: str = "min",
+    order: str = "reshuffled",
+    remainder: str = "drop",
+    evaluate_initial: bool = False,
+    evaluate_test: bool = False,
     grid: Mapping[str, Any] | None = None,
     trials: Sequence[Mapping[str, Any]] | None = None,
     directory: str | os.PathLike[str] | None = None,
@@ -88,6 +92,11 @@ def train_many(
       min_delta: what counts as an improvement, as in `fit`.
       monitor: the validation metric to watch, as in `fit`.
       mode: "min" or "max", as in `fit`.
+      order: "reshuffled", "fixed" or "given", as in `fit`.
+      remainder: "drop", "keep" or "carry", as in `fit`.
+      evaluate_initial: whether to evaluate before the first step too, as `initial_...` in the table.
+      evaluate_test: whether to evaluate on the test split after every epoch too, into the history; after the last one
+        it is evaluated in any case.
       grid: a dict of further grids, for hyperparameters that are named like an argument of this function.
       trials: a list of dicts of hyperparameters in place of grids, as in random search; each runs with every seed.
       directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
@@ -119,7 +128,8 @@ def train_many(
     groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids))
     devices = jax.local_devices() if devices is None else list(devices)
     index, count = checked_shard(shard)
-    settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode)
+    asked = (order, remainder, evaluate_initial, evaluate_test)
+    settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode, *asked)
     works = [_work(group, data, devices, settings) for group in groups]
     description = {"trials": rows} if directory is None else describe(works, rows, data, pruner)
     store = Directory(directory, description, works)

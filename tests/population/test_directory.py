@@ -34,7 +34,7 @@ def ended(*trials, width=2, mark=0.0):
     rows = np.array(trials)
     numbers = [(rows + i).astype(np.int32) for i in range(6)]
     weights = {"w": np.repeat(rows[:, None] + np.float32(mark), width, axis=1).astype(np.float32)}
-    return Ended(rows, Result(weights, {"validation_loss": rows[:, None] / 2}, *numbers), {"loss": rows / 4})
+    return Ended(rows, Result(weights, {"validation_loss": rows[:, None] / 2}, *numbers, {}), {"loss": rows / 4})
 
 
 def assert_same(ours, theirs):

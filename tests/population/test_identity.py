@@ -67,10 +67,10 @@ def refused(directory, data, words, **changes):
         ({"rate": [0.1, 0.3]}, "these hyperparameters and seeds"),
         ({"epochs": 4}, "these epochs, .*, got .*'epochs': 3} there, {'epochs': 4} here"),
         ({"batch_size": 16}, "these epochs, batch size"),
-        ({"mode": "max"}, "these epochs, batch size, monitor, mode"),
-        ({"monitor": "accuracy"}, "these epochs, batch size, monitor"),
-        ({"patience": 2}, "these epochs, batch size, monitor, mode, patience"),
-        ({"min_delta": 0.1}, "these epochs, batch size, monitor, mode, patience and min_delta"),
+        ({"mode": "max"}, "these epochs, batch size, order, remainder, monitor, mode"),
+        ({"monitor": "accuracy"}, "these epochs, batch size, order, remainder, monitor"),
+        ({"patience": 2}, "these epochs, batch size, order, remainder, monitor, mode, patience"),
+        ({"min_delta": 0.1}, "these epochs, batch size, order, remainder, monitor, mode, patience, min_delta"),
         ({"pruner": jaxmlp.successive_halving()}, "this pruner"),
     ],
 )  # fmt: skip
@@ -189,7 +189,8 @@ def test_a_description_without_trials_is_named(tmp_path):
 def test_the_description_is_readable(finished):
     content = json.loads((finished[0] / "study.json").read_text())["content"]
     assert content["settings"] == {
-        "epochs": 3, "batch_size": 42, "monitor": "loss", "mode": "min", "min_delta": 0.0, "patience": None,
+        "epochs": 3, "batch_size": 42, "order": "reshuffled", "remainder": "drop", "monitor": "loss", "mode": "min",
+        "evaluate_initial": False, "evaluate_test": False, "min_delta": 0.0, "patience": None,
     }  # fmt: skip
     assert content["trials"][3] == {"rate": 0.2, "seed": 1}
     assert content["platform"].startswith("cpu, ")

@@ -32,7 +32,7 @@ def ended(*losses, status=Status.FINISHED):
     count = len(losses)
     zeros, history = np.zeros(count, np.int32), {"validation_loss": np.array(losses), "train_loss": np.zeros(count)}
     codes = np.full(count, int(status), np.int32)
-    result = Result({"w": np.zeros((count, 2))}, history, zeros, zeros, zeros, zeros, codes, zeros)
+    result = Result({"w": np.zeros((count, 2))}, history, zeros, zeros, zeros, zeros, codes, zeros, {})
     return Ended(np.arange(count), result, {})
 
 
