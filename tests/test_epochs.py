@@ -1,6 +1,6 @@
 """The loop of `fit` and of the lanes: what counts as an improvement, when a run stops, and what is recorded."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -212,3 +212,38 @@ def test_the_train_metrics_of_an_epoch_are_means_over_its_steps():
     np.testing.assert_array_equal(result.history["validation_sum"], [21.0, 21.0])
     assert int(result.steps) == 6
     assert np.all(result.history["train_largest"] >= 3.0)  # the mean of the larger one of three pairs out of 0 to 6
+
+
+class Halved(NamedTuple):
+    """A state that declares half of the parameters."""
+
+    count: jax.Array
+
+    def evaluation_params(self, params):
+        return jax.tree.map(lambda p: p / 2, params)
+
+
+def halving():
+    """Trains like gradient descent at rate 1, and is judged at half of its parameters."""
+    optimizer = jaxmlp.gd(1.0)
+
+    def update(grads, state, params=None):
+        return optimizer.update(grads, optimizer.init(params), params)[0], Halved(state.count + 1)
+
+    return lambda params: Halved(jnp.zeros((), jnp.int32)), update
+
+
+@pytest.mark.parametrize(("patience", "kept", "epochs"), [(None, 2.0, 4), (2, 1.0, 4)])
+def test_a_model_is_judged_kept_and_returned_where_its_optimizer_says(patience, kept, epochs):
+    def distance(params, batch):  # from 1, which half of the steps reach after two
+        return {"loss": jnp.abs(params["steps"] - 1.0)}
+
+    learner = Learner(no_steps, minus_steps, distance, halving())
+    options: dict[str, Any] = {"epochs": 4, "patience": patience, "evaluate_initial": True}
+    result = fit(jax.random.key(0), learner, ONE_ROW, **options)
+    np.testing.assert_array_equal(result.history["validation_loss"], [0.5, 0.0, 0.5, 1.0][:epochs])
+    assert float(result.params["steps"]) == kept and float(result.initial["validation_loss"]) == 1.0
+    np.testing.assert_array_equal(result.history["train_loss"], [0.0, -1.0, -2.0, -3.0])  # at the parameters it trains
+    study = jaxmlp.train_many(lambda: learner, ONE_ROW, seeds=1, progress=False, **options)
+    assert float(study.params(0)["steps"]) == kept
+    assert study.table()["test_loss"].tolist() == [abs(kept - 1.0)]
