@@ -10,6 +10,7 @@ from jax.sharding import PartitionSpec
 from jaxmlp.batches import ORDERS, REMAINDERS
 from jaxmlp.checks import check_choice, check_count, check_key, check_non_negative, is_concrete, require
 from jaxmlp.data import Data
+from jaxmlp.derivatives import forward_only
 from jaxmlp.epochs import Plan, Stopping, finish, forward, start
 from jaxmlp.leaves import as_partial, strong
 from jaxmlp.optimizers import as_optimizer
@@ -61,7 +62,8 @@ def fit(
 
     Pure in its key: `jax.vmap` over keys or over a batch of learners works, and so does `jax.jit` around it. Another
     key, patience or min_delta, or a learner with other numbers, does not trigger recompilation. Under `jax.debug_nans`
-    NaN is no error here either: it ends the run, and the result says at which step.
+    NaN is no error here either: it ends the run, and the result says at which step. Derivatives by a learner's numbers
+    are taken in forward mode (`jax.jvp`, `jax.jacfwd`); for reverse mode write a loop of `make_train_step`'s steps.
 
     Args:
       key: a typed key: initial parameters, the order of the rows and dropout all follow from it.
@@ -121,7 +123,7 @@ def _jitted_fit(plan: Plan, structure: Any) -> Any:
     def whole_run(key, numbers, splits, stopping):
         learner, data = structure.unflatten(numbers), _Splits(*splits)
         run = start(plan, key, learner, data, stopping)
-        return finish(forward(plan, learner, data, stopping, run, jnp.int32(plan.epochs)))
+        return forward_only("fit", finish(forward(plan, learner, data, stopping, run, jnp.int32(plan.epochs))))
 
     @jax.jit
     def compiled_fit(*arguments):

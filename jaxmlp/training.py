@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxmlp.checks import check_key, require
+from jaxmlp.checks import check_key, is_concrete, require
 from jaxmlp.leaves import as_partial, described, strong
 from jaxmlp.optimizers.base import Optimizer, accepted, apply_updates, as_optimizer
 from jaxmlp.optimizers.evaluation import evaluation_params
@@ -132,7 +132,7 @@ def make_train_step(
     # A mask of bools becomes numbers, and bools again inside. The numbers of an optimizer may be those of the host.
     with jax.numpy_dtype_promotion("standard"), jax.transfer_guard("allow"):
         numbers, structure = ravel_pytree(strong(weak_parts))
-    return partial(_call, _compiled_step(owners, structure), numbers, parts)
+    return partial(_call, _compiled_step(owners, structure, is_concrete(numbers)), numbers, parts)
 
 
 def _call(
@@ -145,8 +145,9 @@ def _call(
     return TrainState(params, opt_state, key, step), metrics
 
 
-def _jitted_step(structure: Callable[[Array], Any]) -> Callable[..., Any]:
-    @partial(jax.jit, donate_argnums=(0, 1, 2))
+def _jitted_step(structure: Callable[[Array], Any], donate: bool) -> Callable[..., Any]:
+    # A derivative by the numbers, taken without `jit`, needs the states in between.
+    @partial(jax.jit, donate_argnums=(0, 1, 2) if donate else ())
     def step(params, opt_state, step, key, numbers, batch):
         with jax.numpy_dtype_promotion("standard"):
             loss_fn, optimizer = structure(numbers)

@@ -2,9 +2,12 @@
 
 import pickle
 import re
+import subprocess
+import sys
 from functools import partial
 
 import chex
+import cloudpickle
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -348,6 +351,31 @@ def test_learners_and_optimizers_pickle(name):
     assert type(other) is type(one) and repr(other) == repr(one)
     assert jax.tree.structure(other) == jax.tree.structure(one)
     assert jax.tree.leaves(other) == jax.tree.leaves(one)
+
+
+def first_loss(learner, batch):
+    state = init_state(learner.init(jax.random.key(1)), learner.optimizer, jax.random.key(2))
+    return float(make_train_step(learner.loss, learner.optimizer)(state, batch)[1]["loss"])
+
+
+def made_on_the_spot():
+    scale = jnp.float32(3.0)
+    return jaxmlp.Learner(
+        init=lambda key: {"w": scale},
+        loss=lambda params, batch, key: jnp.mean(jnp.square(params["w"] * batch.inputs)),
+        evaluate=lambda params, batch: {"loss": params["w"]},
+        optimizer=jaxmlp.gd(lambda count: jnp.exp(-count.astype(scale.dtype))),
+    )
+
+
+@pytest.mark.parametrize(("tool", "make"), [(pickle, PICKLED["classifier"]), (cloudpickle, made_on_the_spot)])
+def test_a_learner_trains_in_another_process(tool, make):
+    """Where it was unpickled: by pickle if its functions can be imported, by cloudpickle if not."""
+    batch = Batch(np.ones((4, 2), np.float32), np.array([0, 1, 2, 1], np.int32))
+    program = "import pickle, sys; function, *arguments = pickle.load(sys.stdin.buffer); print(function(*arguments))"
+    sent = tool.dumps((first_loss, make(), batch))
+    run = subprocess.run([sys.executable, "-c", program], input=sent, capture_output=True, check=True)
+    assert float(run.stdout) == pytest.approx(first_loss(make(), batch), rel=1e-6)
 
 
 @pytest.mark.parametrize("make", [jaxmlp.adamw, partial(jaxmlp.lion, weight_decay=1e-4)])
