@@ -5,7 +5,7 @@ import json
 import sys
 import textwrap
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,16 @@ from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
 _OF_PROTOCOL = ("seeds", "tuning_seeds", "trials", "studies", "search", "tune", "score", "low", "high")
 _OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
-_NAMES = textwrap.fill(", ".join(OPTIMIZERS), 80, initial_indent="  ", subsequent_indent="  ")
+
+
+def _wrapped(names: Iterable[str]) -> str:
+    """Names on indented lines."""
+    return textwrap.fill(", ".join(names), 80, initial_indent="  ", subsequent_indent="  ")
+
+
 _EPILOG = f"""\
 optimizers:
-{_NAMES}
+{_wrapped(OPTIMIZERS)}
   momentum(decay=0.99)        with other arguments
   optax:lion                  from an installed module
   my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)
@@ -36,8 +42,7 @@ optimizers:
   tenth=adam@1e-4             under another name
 
 problems:
-  {", ".join(list(PROBLEMS)[:7])},
-  {", ".join(list(PROBLEMS)[7:])}
+{_wrapped(PROBLEMS)}
   {_OTHER_DATA}
                               the other data of jaxmlp.load, with one hidden layer
   my_data.csv                 the last column is the target, or the one that --target names

@@ -60,7 +60,7 @@ def _ranking(axes: Axes, comparison: Comparison, problem: Problem) -> str:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     values = np.concatenate(every)
-    if problem.metric != "accuracy" and values.min() > 0 and values.max() > 30 * values.min():
+    if not problem.in_percent and values.min() > 0 and values.max() > 30 * values.min():
         axes.set_xscale("log")
     axes.set_xlabel(for_figure(f"test {problem.label}"))
     return "The mean with its 95 % interval; small dots are the runs."

@@ -16,7 +16,7 @@ from jaxmlp.compare.protocols import rules
 
 def problem_rows(found: Findings, problem: Problem) -> tuple[list[str], list[list[str]]]:
     """(headings, rows) of a problem's table as text, best first."""
-    unit = ", %" if problem.metric == "accuracy" else ""
+    unit = ", %" if problem.in_percent else ""
     headings = ["optimizer", "learning rate", f"test {problem.label}{unit} (95 % interval)", "IQM"]
     headings += [f"epochs to {problem.target:g}", "reached", "diverged", "good rates, decades", "s per run"]
     return headings, [_texts(problem, row) for row in _rows_of(found, problem)]

@@ -78,7 +78,7 @@ def _amounts(problem: Problem, protocol: Protocol) -> tuple[Callable[[float], st
     """How a difference is written: a function of a number, and the unit."""
     if protocol.score == "time":
         return (lambda value: f"{value:+.3g}"), " in 1 / epochs to the target"
-    if problem.metric == "accuracy":
+    if problem.in_percent:
         return (lambda value: f"{100 * value:+.2f}"), " percentage points"
     return (lambda value: f"{value:+.3g}"), f" in {problem.metric}"
 

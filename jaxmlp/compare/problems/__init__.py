@@ -11,11 +11,15 @@
 
 Then run `jaxmlp compare --problems my_problem.py:moons`, or call `compare("adam,momentum", moons)`.
 
-problem     Problem: data, learner, budget, metric, target
-networks    networks on data sets
-surfaces    Rosenbrock, Beale, Branin, two wells
-quadratic   DeepOBS's quadratic_deep
-lookup      a problem by its name, path or file
+problem       Problem: data, learner, budget, metric, target
+networks      networks on data sets
+surfaces      Rosenbrock, Beale, Branin, two wells
+quadratic     DeepOBS's quadratic_deep
+autoencoders  deep autoencoders of digits and Fashion-MNIST
+obstacles     digits with a bad initialization, and with wrong labels
+rarities      tables of rare words and rare classes, with known best scores
+conditioning  an ill-conditioned and a noisy quadratic with known answers
+lookup        a problem by its name, path or file
 """
 
 from jaxmlp.compare.problems.lookup import PROBLEMS, ProblemLike, find_problem, is_table

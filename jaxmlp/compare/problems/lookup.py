@@ -9,9 +9,13 @@ from typing import Any, TypeAlias
 
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.files import exists, from_file, is_in_file, short
+from jaxmlp.compare.problems.autoencoders import digits_autoencoder, fmnist_autoencoder
+from jaxmlp.compare.problems.conditioning import ill_conditioned, noisy_quadratic
 from jaxmlp.compare.problems.networks import NETWORKS, any_data
+from jaxmlp.compare.problems.obstacles import deep_narrow, wrong_labels
 from jaxmlp.compare.problems.problem import Problem
 from jaxmlp.compare.problems.quadratic import quadratic_deep
+from jaxmlp.compare.problems.rarities import rare_classes, rare_words
 from jaxmlp.compare.problems.surfaces import SURFACES, surface
 
 ProblemLike: TypeAlias = Problem | str | Path
@@ -21,6 +25,14 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     **NETWORKS,
     "quadratic_deep": quadratic_deep,
     **{name: partial(surface, name, *parts) for name, parts in SURFACES.items()},
+    "digits_autoencoder": digits_autoencoder,
+    "fmnist_autoencoder": fmnist_autoencoder,
+    "deep_narrow": deep_narrow,
+    "wrong_labels": wrong_labels,
+    "rare_words": rare_words,
+    "rare_classes": rare_classes,
+    "ill_conditioned": ill_conditioned,
+    "noisy_quadratic": noisy_quadratic,
 }
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<source>.+)", re.DOTALL)
 

@@ -96,11 +96,16 @@ class Problem(NamedTuple):
     @property
     def label(self) -> str:
         """The metric as a reader knows it."""
-        return {"r2": "R²"}.get(self.metric, self.metric)
+        return {"r2": "R²"}.get(self.metric, self.metric.replace("_", " "))
+
+    @property
+    def in_percent(self) -> bool:
+        """Whether the score is a fraction that is written in percent."""
+        return self.metric.endswith("accuracy")
 
     def written(self, score: float) -> str:
-        """A score as text: accuracy in percent, cut to 0 to 100 if an interval goes beyond."""
-        return f"{100 * min(max(score, 0), 1):.2f}" if self.metric == "accuracy" else f"{score:.4g}"
+        """A score as text: accuracies in percent, cut to 0 to 100 if an interval goes beyond."""
+        return f"{100 * min(max(score, 0), 1):.2f}" if self.in_percent else f"{score:.4g}"
 
     def untrained(self, metric: str | None = None, split: str = "test") -> float:
         """The score, or another metric, of an untrained network: what a run that diverged counts as."""
