@@ -22,7 +22,7 @@ from jaxmlp.data.types import Data
 __all__ = ["NAMES", "Source", "kind_of", "load"]
 
 Source: TypeAlias = Any
-"""A name, a path, a DataFrame, or a pair (inputs, targets)."""
+"""A name, a path, a DataFrame, or arrays (inputs, targets) or (inputs, targets, weights)."""
 
 _IMAGES = ("digits", *URLS)
 NAMES = (*BUNDLED, *URLS, *GATES, *SHAPES)
@@ -32,7 +32,8 @@ _KINDS = {"bundled": BUNDLED, "idx": tuple(URLS), "gate": tuple(GATES), "made": 
 def load(
     source: Source,
     *,
-    target: ColumnName | None = None,
+    target: ColumnName | Sequence[ColumnName] | None = None,
+    weights: Any = None,
     task: str | None = None,
     validation: float | Source = 0.15,
     test: float | Source = 0.15,
@@ -56,8 +57,9 @@ def load(
     thousands separators, percent or currency signs are refused.
 
     A target column is taken as labels if it is text, bools or integers throughout, else as numbers to predict; targets
-    in an array of their own are labels unless their dtype is floating. `task` overrides both. Labels 0..k - 1 number
-    the distinct values in sorted order.
+    in an array of their own are labels unless their dtype is floating. Labels 0..k - 1 number the distinct values in
+    sorted order. Several target columns of integers or bools, which must be 0 or 1, are labels of which a row may have
+    any number (multi-label classification). `task` overrides all this.
 
     Everything is learned from the training rows alone: categories, imputed values, scales. `data.preparation` keeps
     it, `data.encode` applies it to new rows, and `data.decode` turns predictions into class names or original units.
@@ -67,9 +69,12 @@ def load(
         "fashion_mnist", "mnist" (their official test rows are the test split, and `test` does not apply);
         "and", "or", "xor" (the same 4 rows in every split); "moons", "circles", "spirals" (two classes);
         a path to a table (a str such as "wine.csv" or "wine.tsv.gz", or a Path); a pandas DataFrame; or a pair: inputs
-        (n, features), an array, masked array or DataFrame, and targets, (n,) or (n, outputs).
-      target: for files and DataFrames, the name or position of the target column; the last one by default.
-      task: for files, DataFrames and pairs, "classification" or "regression".
+        (n, features), an array, masked array or DataFrame, and targets, (n,) or (n, outputs); weights (n,) may follow.
+      target: for files and DataFrames, the name or position of the target column, or a list of several; the last one by
+        default.
+      weights: for files, DataFrames and pairs, how much each row counts in losses and metrics, numbers of at least 0:
+        (n,) of them, or for files and DataFrames the name or position of their column. Scales do not depend on them.
+      task: for files, DataFrames and pairs, "classification", "regression" or "multi-label".
       validation: fraction of all rows (if the test rows are given: of the others), below 1; for files, DataFrames and
         pairs also rows of their own, given like `source`. With 0, all these rows are for training, and
         `data.validation` is `data.train`: what is then monitored is the error on the training rows
@@ -92,7 +97,8 @@ def load(
       noise: for the same, the standard deviation of the noise in the plane; 0.1 by default.
 
     Returns:
-      Data of JAX arrays: inputs (n, features) float32, targets (n,) int32 labels or (n, outputs) float32.
+      Data of JAX arrays: inputs (n, features) float32, targets (n,) int32 labels, (n, labels) int32 that are 0 or 1, or
+      (n, outputs) float32; weights (n,) float32 if given.
 
     Raises:
       ValueError: if the source is unknown, an argument is out of range or does not apply to this source, or the
@@ -119,20 +125,19 @@ def load(
     check_seed("load", seed)
     only_for = {"folder": folder, "target": target, "task": task, "rows": rows, "noise": noise}
     only_for |= {"ignore": ignore, "categories": categories, "header": header}
-    only_for |= {"missing": None if missing == "refuse" else missing}
+    only_for |= {"missing": None if missing == "refuse" else missing, "weights": weights}
     _check_applies(kind, source, only_for, scale)
     fractions, own = _fractions_and_own(kind, source, {"validation": validation, "test": test})
     if kind == "gate":
         return jax.device_put(Data(*gate(source), preparation=Preparation("classification", 2, classes=(0, 1))))
     if kind == "idx":
         train, official = read_mnist(source, folder)
-        read, official = (array_rows("load", rows.inputs, rows.targets, None) for rows in (train, official))
-        own_rows, dropped = {"test": official}, 0
+        read, own_rows, dropped = array_rows("load", train, None), {"test": array_rows("load", official, None)}, 0
     elif kind in _TABULAR:
         layout = {"target": target, "ignore": ignore, "categories": categories, "header": header}
-        read, own_rows, dropped = _tables(source, own, task, missing, layout)
+        read, own_rows, dropped = _tables(source, own, task, missing, layout, weights)
     else:
-        read, own_rows, dropped = array_rows("load", *_arrays(kind, source, seed, rows, noise), task), {}, 0
+        read, own_rows, dropped = array_rows("load", _arrays(kind, source, seed, rows, noise), task), {}, 0
     how = _auto_scale(kind, source) if scale == "auto" else scale
     how = {"seed": seed, "scale": how, "missing": missing, "dropped": dropped}
     return _on_device(prepared("load", read, own_rows, fractions, **how))
@@ -146,7 +151,7 @@ def kind_of(source: Source) -> str:
         return "csv"
     if is_frame(source):
         return "frame"
-    if isinstance(source, (tuple, list)) and len(source) == 2:
+    if isinstance(source, (tuple, list)) and len(source) in (2, 3):
         return "arrays"
     rule = f"be one of {', '.join(NAMES)}, a Path, a path ending in {', '.join(SUFFIXES)} or these and .gz, "
     rule += "a DataFrame, or a pair (inputs, targets)"
@@ -167,8 +172,8 @@ def _is_number(value: Any) -> bool:
 
 def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: str | None) -> None:
     """Refuses arguments that a source does not use, instead of ignoring them."""
-    frame = ("target", "task", "missing", "ignore", "categories")
-    uses = {"csv": (*frame, "header"), "frame": frame, "arrays": ("task", "missing")}
+    frame = ("target", "weights", "task", "missing", "ignore", "categories")
+    uses = {"csv": (*frame, "header"), "frame": frame, "arrays": ("task", "weights", "missing")}
     uses |= {"idx": ("folder",), "made": ("rows", "noise")}
     what = source if isinstance(source, str) else kind
     for argument, value in only_for.items():
@@ -177,7 +182,7 @@ def _check_applies(kind: str, source: Source, only_for: dict[str, Any], scale: s
     check_choice("load", ("auto", "standard", "range"), scale="auto" if scale is None else scale)
     require(kind != "gate" or scale in ("auto", None), "load", "scale", f"be left out for {what}", scale)
     if only_for["task"] is not None:
-        check_choice("load", ("classification", "regression"), task=only_for["task"])
+        check_choice("load", ("classification", "regression", "multi-label"), task=only_for["task"])
     if only_for["missing"] is not None:
         check_choice("load", ("refuse", "drop", "impute"), missing=only_for["missing"])
     is_bool = only_for["header"] in (None, True, False)
@@ -204,26 +209,41 @@ def _fractions_and_own(
 
 
 def _tables(
-    source: Source, own: Mapping[str, Source], task: str | None, missing: str, layout: dict[str, Any]
+    source: Source, own: Mapping[str, Source], task: str | None, missing: str, layout: dict[str, Any], weights: Any
 ) -> tuple[Rows, dict[str, Rows], int]:
     """(rows, splits that are rows of their own, the number of rows dropped) of files, DataFrames and pairs."""
     pairs = [other[0] for other in (source, *own.values()) if kind_of(other) == "arrays"]
     # Arrays stay arrays only if all sources are.
     as_table = len(pairs) < 1 + len(own) or not all(is_plain("load", inputs) for inputs in pairs)
 
-    def read(source: Source, task: str | None, like: Rows | None) -> tuple[Rows, int]:
+    def read(source: Source, task: str | None, weights: Any, like: Rows | None) -> tuple[Rows, int]:
         if kind_of(source) == "arrays":
-            found = array_rows("load", source[0], source[1], task, as_table=as_table, like=like)
+            found = array_rows("load", _with_weights(source, weights), task, as_table=as_table, like=like)
         else:
-            found = table_rows("load", source, task=task, like=like, **layout)
+            found = table_rows("load", source, task=task, weights=weights, like=like, **layout)
         return without_missing("load", found, missing)
 
-    train, dropped = read(source, task, None)
-    task = "classification" if train.targets.is_label else "regression"
-    others = {name: read(value, task, train) for name, value in own.items()}
+    train, dropped = read(source, task, weights, None)
+    # Weights in an array are those of the source alone; a column of weights is in every table.
+    column = weights if isinstance(weights, (str, int)) else None
+    others = {
+        name: read(value, train.targets.task, None if kind_of(value) == "arrays" else column, train)
+        for name, value in own.items()
+    }
     for name, (rows, _) in others.items():
         _check_features(name, train, rows)
     return train, {name: rows for name, (rows, _) in others.items()}, dropped + sum(more for _, more in others.values())
+
+
+def _with_weights(arrays: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """(inputs, targets, weights) of arrays, which may have weights of their own."""
+    inputs, targets = arrays[:2]
+    own = arrays[2] if len(arrays) > 2 else None
+    rule = "be an array (n,), because arrays have no columns with names"
+    require(not isinstance(weights, (str, int)), "load", "weights", rule, weights)
+    rule = "be left out for a source that has weights"
+    require(own is None or weights is None, "load", "weights", rule, type(weights).__name__)
+    return inputs, targets, weights if own is None else own
 
 
 def _check_features(name: str, train: Rows, other: Rows) -> None:

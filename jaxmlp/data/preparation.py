@@ -26,11 +26,12 @@ class Preparation:
     values are.
 
     Attributes:
-      task: "classification" or "regression".
+      task: "classification", "multi-label" or "regression".
       features: the number of columns of the encoded inputs.
       columns: the input columns of a table, in order; empty for arrays of numbers, which have no names.
-      classes: the names of the classes in the order of their labels; None for regression.
-      target: the name of the target column; None for arrays.
+      classes: the names of the classes in the order of their labels, or of the labels of multi-label targets; None for
+        regression.
+      target: the name of the target column, or a tuple of several; None for arrays.
       inputs: the scaler of the inputs.
       targets: the scaler of the targets.
       dropped: how many rows were left out for missing values.
@@ -40,7 +41,7 @@ class Preparation:
     features: int
     columns: tuple[Column, ...] = ()
     classes: Classes | None = None
-    target: str | None = None
+    target: str | tuple[str, ...] | None = None
     inputs: Scaler = field(default_factory=Scaler)
     targets: Scaler = field(default_factory=Scaler)
     dropped: int = 0
@@ -89,10 +90,12 @@ class Preparation:
 
         Args:
           outputs: for classification, (n,) integer labels, or scores such as logits or probabilities (n, classes), of
-            which the largest wins, or logits (n, 1) of the second of two classes; for regression, (n, outputs) or (n,).
+            which the largest wins, or logits (n, 1) of the second of two classes; for multi-label classification,
+            logits (n, labels), or integers that are 0 or 1; for regression, (n, outputs) or (n,).
 
         Returns:
-          The names of the classes, (n,); or float64 numbers, shaped like `outputs`.
+          The names of the classes, (n,); or 0 or 1 for each label, (n, labels) int32; or float64 numbers, shaped like
+          `outputs`.
 
         Raises:
           ValueError: for outputs of another shape, or labels that are not 0..k - 1.
@@ -107,6 +110,10 @@ class Preparation:
         if self.classes is None:
             return self.targets.unscale(values)
         count = len(self.classes)
+        if self.task == "multi-label":
+            rule = f"be logits or labels of shape (n, {count})"
+            require(values.shape[1:] == (count,), "decode", "outputs", rule, values.shape)
+            return (values > 0).astype(np.int32)
         if values.ndim == 2:
             is_single = values.shape[1] == 1 and count == 2
             rule = f"be labels (n,) or scores (n, {count})"
@@ -132,7 +139,9 @@ class Preparation:
         found: dict[str, Any] = json.loads(text)
         scalers = {name: Scaler(*map(_unpacked, numbers)) for name, numbers in found.pop("scalers").items()}
         columns = tuple(Column(**{**one, "categories": _as_tuple(one["categories"])}) for one in found.pop("columns"))
-        return cls(columns=columns, classes=_as_tuple(found.pop("classes")), **scalers, **found)
+        target = found.pop("target")
+        target = tuple(target) if isinstance(target, list) else target
+        return cls(columns=columns, classes=_as_tuple(found.pop("classes")), target=target, **scalers, **found)
 
     @property
     def _scalers(self) -> dict[str, Scaler]:
@@ -151,7 +160,8 @@ class Preparation:
     def __repr__(self) -> str:
         shown = f"{self.task}, {self.features} features"
         shown += f" of {len(self.columns)} columns" if self.columns else ""
-        shown += f", {len(self.classes)} classes" if self.classes else ""
+        what = "labels" if self.task == "multi-label" else "classes"
+        shown += f", {len(self.classes)} {what}" if self.classes else ""
         return f"Preparation({shown}{f', {self.dropped} rows dropped' if self.dropped else ''})"
 
 

@@ -41,6 +41,7 @@ def prepared(
     Returns:
       Data of NumPy arrays.
     """
+    task = rows.targets.task
     codes, classes = class_codes(rows.targets.values) if rows.targets.is_label else (rows.targets.values, None)
     chosen = dict(zip(("train", *held_out), parts(function, codes, dict(held_out), seed, classes), strict=True))
     splits = {name: rows.take(numbers) for name, numbers in chosen.items()} | dict(own)
@@ -50,16 +51,19 @@ def prepared(
     targets |= {name: _targets(function, split, classes) for name, split in own.items()}
     flags = [flag for column in columns for flag in column.is_scaled]
     input_scaler = fit_scaler(inputs["train"], scale, flags or None)
-    target_scaler = fit_scaler(targets["train"], scale if classes is None and scale == "standard" else None)
-    task, dtype = ("regression", np.float32) if classes is None else ("classification", np.int32)
+    target_scaler = fit_scaler(targets["train"], scale if task == "regression" and scale == "standard" else None)
+    dtype = np.float32 if task == "regression" else np.int32
 
     def batch(name: str) -> Batch:
         scaled = input_scaler.scale(inputs[name]).astype(np.float32, copy=False)
-        return Batch(scaled, target_scaler.scale(targets[name]).astype(dtype))
+        weights = splits[name].weights
+        weights = None if weights is None else weights.astype(np.float32)
+        return Batch(scaled, target_scaler.scale(targets[name]).astype(dtype), weights)
 
     batches = {name: batch(name) for name in splits}
     features = inputs["train"].shape[1]
-    preparation = Preparation(task, features, columns, classes, rows.target, input_scaler, target_scaler, dropped)
+    names = rows.targets.labels if task == "multi-label" else classes
+    preparation = Preparation(task, features, columns, names, rows.target, input_scaler, target_scaler, dropped)
     return Data(batches["train"], batches.get("validation", batches["train"]), batches["test"], preparation)
 
 

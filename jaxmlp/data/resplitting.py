@@ -81,7 +81,7 @@ def _mixed(batches: list[Any], names: list[str], seed: int) -> dict[str, Any]:
 
 def _strata(together: Any, smallest: int) -> np.ndarray:
     """Labels whose proportions can be kept in splits down to a size; a single class for anything else."""
-    targets = together.targets if isinstance(together, Batch) else jax.tree.leaves(together)[-1]
+    targets: Any = together.targets if isinstance(together, Batch) else jax.tree.leaves(together)[-1]
     if targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min() >= 0:
         counts = np.bincount(targets)
         if len(counts) <= smallest and counts.min() >= 3 and 3 * len(counts) <= len(targets):

@@ -13,20 +13,31 @@ from jaxmlp.types import PyTree
 __all__ = ["split"]
 
 
-def split(inputs: PyTree, targets: PyTree, *, seed: int = 0, validation: float = 0.15, test: float = 0.15) -> Data:
+def split(
+    inputs: PyTree,
+    targets: PyTree,
+    *,
+    weights: PyTree = None,
+    seed: int = 0,
+    validation: float = 0.15,
+    test: float = 0.15,
+) -> Data:
     """Shuffles rows into train, validation and test; labels keep their proportions in each.
 
     `load((inputs, targets))` also scales them and puts them on the device.
 
     Args:
       inputs: (n, features), real numbers.
-      targets: (n,) labels, which are integers, bools or text, or (n,) or (n, outputs) floating point numbers.
+      targets: (n,) labels, which are integers, bools or text; or (n,) or (n, outputs) floating point numbers; or
+        (n, labels) integers or bools that are 0 or 1, for multi-label classification.
+      weights: (n,) of at least 0: how much each row counts in losses and metrics; None if all count alike.
       seed: an integer of at least 0.
       validation: fraction of all rows, above 0 and below 1; the number of rows is rounded, half up.
       test: fraction of all rows, above 0 and below 1; the remaining rows are for training.
 
     Returns:
-      Data of NumPy arrays, unscaled: inputs (m, features) float32, targets (m,) int32 or (m, outputs) float32.
+      Data of NumPy arrays, unscaled: inputs (m, features) float32, targets (m,) or (m, labels) int32, or (m, outputs)
+      float32.
       Labels are numbered 0..k - 1 in sorted order; `preparation.classes` has their names.
 
     Raises:
@@ -44,7 +55,7 @@ def split(inputs: PyTree, targets: PyTree, *, seed: int = 0, validation: float =
     """
     check_seed("split", seed)
     check_fractions("split", validation=validation, test=test)
-    rows = array_rows("split", check_inputs("split", inputs), _finite(targets), None)
+    rows = array_rows("split", (check_inputs("split", inputs), _finite(targets), weights), None)
     rows, _ = without_missing("split", rows, "refuse")
     return prepared("split", rows, {}, {"validation": validation, "test": test}, seed=seed, scale=None)
 

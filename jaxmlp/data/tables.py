@@ -111,12 +111,12 @@ def column_names(
     function: str, argument: str, names: Sequence[str], columns: ColumnName | Sequence[ColumnName] | None
 ) -> list[str]:
     """The names of columns given by name or position."""
-    given = [columns] if isinstance(columns, (str, int)) else list(columns or ())
+    given: Any = () if columns is None else [columns] if np.ndim(columns) == 0 else columns
     return [column_name(function, argument, names, column) for column in given]
 
 
-def input_names(function: str, names: Sequence[str], target: str, ignored: Sequence[str]) -> list[str]:
-    """The names of the input columns: all but the target and those to ignore."""
-    found = [name for name in names if name != target and name not in ignored]
+def input_names(function: str, names: Sequence[str], others: Sequence[str], ignored: Sequence[str]) -> list[str]:
+    """The names of the input columns: all but those of targets and weights, and those to ignore."""
+    found = [name for name in names if name not in others and name not in ignored]
     require(found, function, "ignore", "leave at least one input column", sorted(ignored))
     return found

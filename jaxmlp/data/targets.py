@@ -1,4 +1,4 @@
-"""Targets: labels 0..k - 1 and the names of their classes, or numbers to predict."""
+"""Targets: labels 0..k - 1 and the names of their classes, 0 or 1 for each of several labels, or numbers to predict."""
 
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -8,9 +8,30 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data.arrays import as_array, real_numbers
-from jaxmlp.data.cells import Where, all_numbers, cells_of, in_rows, is_missing, number, numbers, refuse_amount, texts
+from jaxmlp.data.cells import (
+    Where,
+    all_numbers,
+    cells_of,
+    in_column,
+    in_rows,
+    is_missing,
+    number,
+    numbers,
+    refuse_amount,
+    texts,
+)
 
-__all__ = ["ClassName", "Classes", "RawTargets", "array_targets", "class_codes", "column_targets", "known_codes"]
+__all__ = [
+    "ClassName",
+    "Classes",
+    "RawTargets",
+    "array_targets",
+    "class_codes",
+    "column_targets",
+    "known_codes",
+    "label_names",
+    "several_targets",
+]
 
 ClassName: TypeAlias = str | int | float | bool
 Classes: TypeAlias = tuple[ClassName, ...]
@@ -24,12 +45,19 @@ class RawTargets:
     Attributes:
       values: class names, (n,) objects with None for missing ones; or numbers, (n, outputs) with NaN for missing ones.
       is_label: True for class names.
+      labels: the names of the columns if these are 0 and 1 throughout, for multi-label classification; else None.
       where: from a row number to the words that tell where it is.
     """
 
     values: np.ndarray
     is_label: bool
     where: Where
+    labels: Classes | None = None
+
+    @property
+    def task(self) -> str:
+        """What the targets are for: "classification", "multi-label" or "regression"."""
+        return "classification" if self.is_label else "regression" if self.labels is None else "multi-label"
 
     @property
     def missing(self) -> np.ndarray:
@@ -87,12 +115,16 @@ def array_targets(function: str, targets: Any, rows: int, task: str | None) -> R
         targets = targets.iloc[:, 0]
     values = targets if hasattr(targets, "to_numpy") or isinstance(targets, np.ma.MaskedArray) else None
     values = as_array(function, "targets", targets) if values is None else values
+    if len(values.shape) == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     rule = "be of shape (n,) or (n, outputs)"
     require(len(values.shape) in (1, 2), function, "targets", rule, values.shape)
     require(values.shape[0] == rows, function, "targets", f"have as many rows as inputs ({rows})", values.shape[0])
     if isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray) and _are_numbers(values, task):
         require(values.size > 0, function, "targets", "have at least one output", values.shape)
         return RawTargets(real_numbers(function, "targets", values).reshape(rows, -1), False, "targets row {}".format)
+    if task == "multi-label" and len(values.shape) == 1:
+        return several_targets(function, {"label 0": values}, "targets row {}".format, task)
     if len(values.shape) == 2:
         return _outputs(function, values, task)
     is_floating = cells_of(function, "targets", values).kind == "float"
@@ -108,15 +140,45 @@ def _are_numbers(values: np.ndarray, task: str | None) -> bool:
 
 
 def _outputs(function: str, values: Any, task: str | None) -> RawTargets:
-    """(n, outputs) numbers."""
-    is_integer = task is None and getattr(getattr(values, "dtype", None), "kind", "f") in "biu"
-    is_label = task == "classification" or is_integer
-    require(not is_label, function, "targets", "be of shape (n,) for labels", values.shape)
+    """(n, outputs) numbers, or 0 or 1 for each of several labels."""
     require(values.shape[1] > 0, function, "targets", "have at least one output", values.shape)
-    columns = [values.iloc[:, i] if hasattr(values, "iloc") else values[:, i] for i in range(values.shape[1])]
-    where = "targets row {}".format
-    found = [column_targets(function, column, where, "regression") for column in columns]
-    return RawTargets(np.concatenate([one.values for one in found], axis=1), False, where)
+    if hasattr(values, "iloc"):
+        columns = {str(name): values.iloc[:, position] for position, name in enumerate(values.columns)}
+    else:
+        columns = dict(zip(label_names(values.shape[1]), values.T, strict=True))
+    return several_targets(function, columns, "targets row {}".format, task)
+
+
+def label_names(count: int) -> tuple[str, ...]:
+    """Names for the labels of multi-label targets in an array, whose columns have none."""
+    return tuple(f"label {position}" for position in range(count))
+
+
+def several_targets(function: str, columns: dict[str, Any], where: Where, task: str | None) -> RawTargets:
+    """Targets in several columns: unless `task` says otherwise, integers and bools throughout are labels of 0 and 1."""
+    found = [_numbers(function, column, in_column(where, name), task) for name, column in columns.items()]
+    values = np.stack([numbers for numbers, _ in found], axis=1)
+    if task == "regression" or (task is None and not all(are_whole for _, are_whole in found)):
+        return RawTargets(values, False, where)
+    wrong = np.argwhere(~np.isnan(values) & (values != 0) & (values != 1))
+    if wrong.size:
+        row, position = wrong[0]
+        place = in_column(where, list(columns)[position])(row)
+        rule = "be 0 or 1, as in multi-label classification (see task='regression' for numbers to predict)"
+        require(False, function, place, rule, float(values[row, position]))
+    return RawTargets(values, False, where, tuple(columns))
+
+
+def _numbers(function: str, column: Any, where: Where, task: str | None) -> tuple[np.ndarray, bool]:
+    """((n,) numbers, whether they are integers or bools) of one of several target columns."""
+    kind, cells = cells_of(function, "target", column)
+    words = {str(cell).strip().lower() for cell in cells if not is_missing(cell)} if kind == "text" else set()
+    if task != "regression" and words and words <= {"true", "false"}:
+        bits = [np.nan if is_missing(cell) else float(str(cell).strip().lower() == "true") for cell in cells]
+        return np.array(bits), True
+    values = column_targets(function, column, where, "regression").values[:, 0]
+    is_text_of_integers = kind == "text" and bool((values[~np.isnan(values)] % 1 == 0).all())
+    return values, kind in ("integer", "bool") or is_text_of_integers
 
 
 def class_codes(values: np.ndarray) -> tuple[np.ndarray, Classes]:

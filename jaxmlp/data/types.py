@@ -33,8 +33,8 @@ class Batch(NamedTuple):
     weights: Array | None = None
 
     def __repr__(self) -> str:
-        shown = {name: _shown(array) for name, array in self._asdict().items() if array is not None}
-        return f"Batch({', '.join(f'{name}={array}' for name, array in shown.items())})"
+        weights = "" if self.weights is None else f", weights={_shown(self.weights)}"
+        return f"Batch(inputs={_shown(self.inputs)}, targets={_shown(self.targets)}{weights})"
 
 
 class _Splits(NamedTuple):

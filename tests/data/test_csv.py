@@ -114,7 +114,7 @@ GOOD = "".join(f"{i},{i % 2}\n" for i in range(20))
         ("a,b\n" + GOOD, {"target": -3}, "load: target must be a column name or an index below 2, got -3"),
         ("a,b\n" + GOOD, {"target": True}, "load: target must be a column name or an index below 2, got True"),
         ("a,b\n" + GOOD, {"target": 0.5}, "load: target must be a column name or an index below 2, got 0.5"),
-        ("a,b\n" + GOOD, {"task": "x"}, "load: task must be one of classification, regression, got 'x'"),
+        ("a,b\n" + GOOD, {"task": "x"}, "load: task must be one of classification, regression, multi-label, got 'x'"),
         (
             "a,b\nnan,1\n",
             {},

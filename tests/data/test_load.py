@@ -38,7 +38,7 @@ def test_classification_sets_of_scikit_learn(name):
 def test_splits_hold_each_row_once(name):
     data = load(name, scale=None, seed=3)
     expected = getattr(datasets, f"load_{name}")()
-    rows = np.concatenate([np.column_stack(batch) for batch in data])
+    rows = np.concatenate([np.column_stack(batch[:2]) for batch in data])
     known = np.column_stack([expected.data.astype(np.float32), expected.target])
     np.testing.assert_array_equal(rows[np.lexsort(rows.T)], known[np.lexsort(known.T)])
 
@@ -239,7 +239,7 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
     [
         ("digitz", {}, f"load: source must be one of {NAMES}, got 'digitz'"),
         (5, {}, f"load: source must be one of {NAMES}, got 'int'"),
-        ((1, 2, 3), {}, f"load: source must be one of {NAMES}, got 'tuple'"),
+        ((1, 2, 3, 4), {}, f"load: source must be one of {NAMES}, got 'tuple'"),
         ("iris", {"seed": -1}, "load: seed must be a whole number of at least 0, got -1"),
         ("iris", {"seed": 1.0}, "load: seed must be a whole number of at least 0, got 1.0"),
         ("iris", {"seed": True}, "load: seed must be a whole number of at least 0, got True"),
@@ -260,7 +260,7 @@ PAIR = (np.zeros((20, 2)), np.arange(20) % 2)
         ("mnist", {"noise": 0.1}, "load: noise must be left out for mnist, got 0.1"),
         ("moons", {"target": 0}, "load: target must be left out for moons, got 0"),
         (PAIR, {"target": 0}, "load: target must be left out for arrays, got 0"),
-        (PAIR, {"task": "ranking"}, "load: task must be one of classification, regression, got 'ranking'"),
+        (PAIR, {"task": "ranking"}, "load: task must be one of classification, regression, multi-label, got 'ranking'"),
         (Path("x"), {"rows": 3}, "load: rows must be left out for csv, got 3"),
         ("moons", {"rows": 0}, "load: rows must be a whole number of at least 1, got 0"),
         ("moons", {"noise": -0.1}, "load: noise must be a finite number of at least 0, got -0.1"),

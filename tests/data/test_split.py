@@ -197,7 +197,6 @@ FINITE = "must be finite float32 numbers, got"
         (ZEROS, ZEROS[None], "split: targets must be of shape (n,) or (n, outputs), got (1, 20, 2)"),
         (ZEROS, np.float64(1), "split: targets must be of shape (n,) or (n, outputs), got ()"),
         (ZEROS, ZEROS[:, :0], "split: targets must have at least one output, got (20, 0)"),
-        (ZEROS, HALVES[:, None], "split: targets must be of shape (n,) for labels, got (20, 1)"),
         (np.full((20, 2), "a"), HALVES, "split: inputs must be real numbers, got '<U1'"),
         (ZEROS * 1j, HALVES, "split: inputs must be real numbers, got 'complex128'"),
         (
