@@ -2,7 +2,7 @@
 
 adam                                one of jaxmlp
 momentum(decay=0.99)                with other arguments
-optax:lion                          from an installed module
+optax:lion, optax:contrib.muon      from an installed module
 my_file.py:my_optimizer             from your own file
 adam@6.31e-4                        at this learning rate, not tuned
 tenth=adam@6.31e-5                  under another name

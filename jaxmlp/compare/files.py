@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,12 +28,16 @@ def is_in_file(source: object) -> bool:
     if not isinstance(source, str) or exists(source):
         return False
     place, colon, name = source.rpartition(":")
-    is_module = all(part.isidentifier() for part in place.split("."))
-    return bool(colon) and name.isidentifier() and (place.endswith(".py") or is_module)
+    return bool(colon) and _is_dotted(name) and (place.endswith(".py") or _is_dotted(place))
+
+
+def _is_dotted(text: str) -> bool:
+    """Whether a text is a name, or several joined by dots."""
+    return all(part.isidentifier() for part in text.split("."))
 
 
 def from_file(source: str) -> Any:
-    """The object that a file or module holds under a name.
+    """The object that a file or module holds under a name, which may have dots, as in `optax:contrib.muon`.
 
     Args:
       source: a text for which `is_in_file` is true.
@@ -42,10 +47,12 @@ def from_file(source: str) -> Any:
     """
     place, _, name = source.rpartition(":")
     module = _file(Path(place).expanduser()) if place.endswith(".py") else _module(place)
-    if not hasattr(module, name):
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UserError(f"{place} has no {name!r}; it has {', '.join(sorted(own)[:20]) or 'no public functions'}")
-    return getattr(module, name)
+        known = ", ".join(sorted(own)[:20]) or "no public functions"
+        raise UserError(f"{place} has no {name!r}; it has {known}") from None
 
 
 def short(error: BaseException, most: int = 400) -> str:

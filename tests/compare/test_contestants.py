@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
+import optax.contrib
 import pytest
 
 import jaxmlp
@@ -100,6 +102,7 @@ def test_files_that_cannot_be_used(tmp_path, content, text):
         ("adam@fast", "must have a number after @"),
         ("no_such_module:adam", "module 'no_such_module' cannot be imported"),
         ("optax:no_such_thing", "optax has no 'no_such_thing'"),
+        ("optax:contrib.no_such_thing", "optax has no 'contrib.no_such_thing'"),
         ({"a": 3}, "optimizer 'a' must be a function"),
     ],
 )
@@ -151,3 +154,9 @@ def test_protocols_are_checked():
         checked_protocol(3)
     assert checked_protocol(Protocol("mine", seeds=4)).runs == 4
     assert isinstance(one("adam"), Contestant)
+
+
+def test_a_module_inside_of_a_module_can_be_named_in_two_ways():
+    whole, inner = one("optax:contrib.muon"), one("optax.contrib:muon")
+    assert (whole.name, inner.name) == ("contrib.muon", "muon")
+    assert whole.make is inner.make is optax.contrib.muon
