@@ -20,7 +20,7 @@ from jaxmlp.population.engine import Half, Saved, Work
 from jaxmlp.population.identity import check_same
 from jaxmlp.population.lanes import plain
 from jaxmlp.population.pruning import Verdict
-from jaxmlp.population.storage import (
+from jaxmlp.storage import (
     DESCRIPTION,
     ENDING,
     DamagedFileError,

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxmlp.population.storage import (
+from jaxmlp.result import Result
+from jaxmlp.storage import (
     ENDING,
     DamagedFileError,
     flat,
@@ -16,7 +17,6 @@ from jaxmlp.population.storage import (
     unique,
     write_arrays,
 )
-from jaxmlp.result import Result
 from jaxmlp.types import PyTree
 
 _LOST = "delete it, and the same call of train_many runs its trials again"

@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
-from jaxmlp.population.storage import DESCRIPTION, identity_of, read_description, write_json
 from jaxmlp.result import Cause, Status
+from jaxmlp.storage import DESCRIPTION, identity_of, read_description, write_json
 from jaxmlp.types import Array, Params, PyTree
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from jaxmlp.population.directory import Directory
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
 from jaxmlp.population.engine import Saved
 from jaxmlp.population.pruning import Rungs, Verdict
-from jaxmlp.population.storage import (
+from jaxmlp.population.train import _only
+from jaxmlp.population.trials import make_groups
+from jaxmlp.storage import (
     DamagedFileError,
     identity_of,
     read_arrays,
@@ -22,8 +24,6 @@ from jaxmlp.population.storage import (
     write_arrays,
     write_json,
 )
-from jaxmlp.population.train import _only
-from jaxmlp.population.trials import make_groups
 
 DESCRIPTION = {"trials": [{"seed": seed} for seed in range(20)]}
 IDENTITY = identity_of(DESCRIPTION)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import jaxmlp
-from jaxmlp import Batch, Data, Learner, train_many
+from jaxmlp import Batch, Data, Learner, storage, train_many
 from jaxmlp.epochs import Plan
-from jaxmlp.population import engine, storage, train
+from jaxmlp.population import engine, train
 from jaxmlp.population.engine import Half, Pace, Saved, make_halves
 from jaxmlp.population.lanes import plain
 from jaxmlp.population.signals import interruptible

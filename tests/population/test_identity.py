@@ -14,7 +14,7 @@ import pytest
 import jaxmlp
 from jaxmlp import load_study, train_many
 from jaxmlp.population import identity
-from jaxmlp.population.storage import DamagedFileError
+from jaxmlp.storage import DamagedFileError
 
 RATES = jnp.array([0.1, 0.2])
 
@@ -179,7 +179,7 @@ def test_a_broken_description_is_named(tmp_path, content):
 
 
 def test_a_description_without_trials_is_named(tmp_path):
-    from jaxmlp.population.storage import write_json
+    from jaxmlp.storage import write_json
 
     write_json(tmp_path / "study.json", {"trials": 3})
     with pytest.raises(DamagedFileError, match="got no description of a study"):

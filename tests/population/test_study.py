@@ -19,7 +19,7 @@ import jaxmlp
 from jaxmlp import load_study, train_many
 from jaxmlp.population.ended import write_ended
 from jaxmlp.population.engine import make_halves
-from jaxmlp.population.storage import identity_of
+from jaxmlp.storage import identity_of
 from tests.population import a_study
 
 TRIALS = 36

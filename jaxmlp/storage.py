@@ -1,7 +1,7 @@
-"""Files of a study: arrays and descriptions that are complete, undamaged and of one study, or an error that says so.
+"""Files of a study or model: arrays and descriptions that are complete, undamaged and of one whole, or a clear error.
 
 Arrays are stored in the safetensors format (https://github.com/huggingface/safetensors): a header of names, dtypes and
-shapes, then the values; no code can hide in it. Its metadata hold the study's identity and a SHA-256 of
+shapes, then the values; no code can hide in it. Its metadata hold the identity of the study or model and a SHA-256 of
 everything else. A file is written under a unique temporary name and renamed: a reader finds a complete file or none.
 """
 
@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -27,20 +27,23 @@ _NAMES = {name: code for code, name in _CODES.items()}
 _SECONDS_BEFORE_A_TEMPORARY_IS_OLD = 24 * 3600.0
 
 
+Whole: TypeAlias = Literal["study", "model"]
+"""What files are parts of."""
+
 DESCRIPTION = "study.json"
 ENDING = ".safetensors"
 _LOST_STUDY = "the study cannot be read without it: restore it, or start in another directory"
 
 
 class DamagedFileError(ValueError):
-    """A file of a study that is incomplete, changed, or of another study."""
+    """A file that is incomplete, changed, or of another study or model."""
 
-    def __init__(self, path: Path, what: str, remedy: str) -> None:
-        super().__init__(f"load_study: {path} must be an undamaged file of this study, got {what}; {remedy}")
+    def __init__(self, path: Path, what: str, remedy: str, of: Whole = "study") -> None:
+        super().__init__(f"load_{of}: {path} must be an undamaged file of this {of}, got {what}; {remedy}")
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray], identity: str) -> None:
-    """Writes a dict of arrays as one file of a study."""
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], identity: str, of: Whole = "study") -> None:
+    """Writes a dict of arrays as one file of a study or model."""
     header, start = {}, 0
     for name, array in arrays.items():
         end = start + array.nbytes
@@ -48,38 +51,39 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], identity: str) -> No
         start = end
     values = [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
     digest = _digest(header, identity, b"".join(values))
-    metadata = {"study": identity, "sha256": digest}
+    metadata = {of: identity, "sha256": digest}
     text = json.dumps({"__metadata__": metadata, **header}).encode()
-    _replace(path, lambda file: file.writelines([len(text).to_bytes(8, "little"), text, *values]))
+    _replace(path, lambda file: file.writelines([len(text).to_bytes(8, "little"), text, *values]), of)
 
 
-def read_arrays(path: Path, identity: str, remedy: str) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, identity: str, remedy: str, of: Whole = "study") -> dict[str, np.ndarray]:
     """The dict of arrays of a file.
 
     Args:
       path: the file.
-      identity: that of the study that it must belong to.
+      identity: that of the study or model that it must belong to.
       remedy: what to do about a damaged file, for the error.
+      of: what it is a part of.
 
     Raises:
-      DamagedFileError: unless the file is complete, unchanged and of the study.
+      DamagedFileError: unless the file is complete, unchanged and of that study or model.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DamagedFileError(path, f"{error.strerror}", remedy) from error
+        raise DamagedFileError(path, f"{error.strerror}", remedy, of) from error
     try:
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
         metadata = header.pop("__metadata__")
         values = content[8 + size :]
-        intact = metadata["sha256"] == _digest(header, metadata["study"], values)
+        intact = metadata["sha256"] == _digest(header, metadata[of], values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedFileError(path, "damage", remedy) from error
+        raise DamagedFileError(path, "damage", remedy, of) from error
     if not intact:
-        raise DamagedFileError(path, "damage", remedy)
-    if metadata["study"] != identity:
-        raise DamagedFileError(path, "a file of another study", remedy)
+        raise DamagedFileError(path, "damage", remedy, of)
+    if metadata[of] != identity:
+        raise DamagedFileError(path, f"a file of another {of}", remedy, of)
     return {name: _array(values, **entry) for name, entry in header.items()}
 
 
@@ -94,21 +98,21 @@ def _array(values: bytes, dtype: str, shape: list[int], data_offsets: list[int])
     return np.frombuffer(values[start:end], jnp.dtype(_CODES[dtype])).reshape(shape)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any, of: Whole = "study") -> None:
     """Writes JSON with a SHA-256 of it."""
     text = json.dumps({"sha256": sha256_of(content), "content": content}, indent=1)
-    _replace(path, lambda file: file.write(text.encode()))
+    _replace(path, lambda file: file.write(text.encode()), of)
 
 
-def read_json(path: Path, remedy: str) -> Any:
+def read_json(path: Path, remedy: str, of: Whole = "study") -> Any:
     """The content of a file of `write_json`, or a `DamagedFileError`."""
     try:
         stored = json.loads(path.read_text())
         intact = stored["sha256"] == sha256_of(stored["content"])
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(path, "damage", remedy) from error
+        raise DamagedFileError(path, "damage", remedy, of) from error
     if not intact:
-        raise DamagedFileError(path, "damage", remedy)
+        raise DamagedFileError(path, "damage", remedy, of)
     return stored["content"]
 
 
@@ -122,7 +126,7 @@ def read_description(directory: Path) -> dict[str, Any]:
 
 
 def identity_of(description: dict[str, Any]) -> str:
-    """A short name of a description, which all files of its study carry."""
+    """A short name of a description, which all files of its study or model carry."""
     return sha256_of(description)
 
 
@@ -187,7 +191,7 @@ def remove_old_temporaries(directory: Path) -> None:
             continue
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+def _replace(path: Path, write: Callable[[BinaryIO], Any], of: Whole) -> None:
     temporary = path.with_name(f".{unique(path.name)}.part")
     try:
         with open(temporary, "wb") as file:
@@ -197,5 +201,6 @@ def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        message = f"train_many: directory must be writable, got {path}: {error.strerror}; what was saved before is safe"
+        function, safe = {"study": ("train_many", "; what was saved before is safe"), "model": ("save_model", "")}[of]
+        message = f"{function}: directory must be writable, got {path}: {error.strerror}{safe}"
         raise OSError(error.errno, message) from error

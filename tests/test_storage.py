@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmlp.population.storage import (
+from jaxmlp.storage import (
     DamagedFileError,
     flat,
     identity_of,
