@@ -2,7 +2,7 @@
 
     from jaxmlp.compare import analyze, compare, write_report
 
-    found = analyze(compare("adam,optax:lion", ["digits", "wine"], seeds=30))
+    found = analyze(compare("adam,optax:lion", ["digits", "wine"], repetitions=30))
     found.verdicts["digits"]
     write_report(found, "results/mine")
 
@@ -14,8 +14,10 @@ The modules, each importing only those above it:
 errors, escape, files      errors for users, text for each output format, objects from users' files
 problems/                  data, network, loss, budget, target, metric
 contestants, protocols     optimizers, and the rules as data
-search                     where tuning searches
+rulebook                   the rules in words
+search, choice             where tuning searches, and what it chooses
 trainer, outcomes          one optimizer on one problem
+observations               the observations that statistics are about
 comparison                 all of them
 summary, pairs             numbers with intervals, and paired tests
 verdicts, inclusions       the same in words
@@ -42,8 +44,9 @@ from jaxmlp.compare.findings import Findings, analyze
 from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.pairs import Pair
 from jaxmlp.compare.problems import PROBLEMS, Problem, ProblemLike, find_problem, network
-from jaxmlp.compare.protocols import PROTOCOLS, Protocol, rules
+from jaxmlp.compare.protocols import PROTOCOLS, Protocol
 from jaxmlp.compare.report import write_report
+from jaxmlp.compare.rulebook import rules
 
 __all__ = [
     "OPTIMIZERS",

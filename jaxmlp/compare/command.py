@@ -22,7 +22,22 @@ from jaxmlp.compare.reading import add_reading_options, reading_of
 from jaxmlp.compare.report import write_report
 from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
 
-_OF_PROTOCOL = ("seeds", "tuning_seeds", "trials", "studies", "search", "tune", "score", "low", "high")
+_OF_PROTOCOL = (
+    *(
+        "repetitions",
+        "split",
+        "seeds",
+        "seed",
+        "tuning_seeds",
+        "trials",
+        "studies",
+        "search",
+        "tune",
+        "choice",
+        "score",
+    ),
+    *("low", "high", "margin"),
+)
 _OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
 
@@ -64,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="jaxmlp compare",
-        description="Compare optimizers: tuned on validation data, run with fresh seeds, with intervals and verdicts.",
+        description="Compare optimizers: repeatedly split, tuned and run, with intervals and verdicts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -73,7 +88,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--optimizers", default=optimizers, help="separated by commas; see below (default: %(default)s)")
     add("--problems", "--data", default="digits", help="separated by commas; see below (default: %(default)s)")
     add("--protocol", default="standard", help=f"the rules: {', '.join(PROTOCOLS)} (default: %(default)s)")
-    add("--seeds", type=int, help=f"fresh seeds per optimizer ({_defaults('seeds')})")
+    repetitions = "how often split, tuning and fresh seeds are repeated"
+    add("--repetitions", type=int, help=f"{repetitions} ({_defaults('repetitions')})")
     add("--out", type=Path, help="folder of the results (default: results/optimizers-PROBLEMS-PROTOCOL)")
     add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
     _add_protocol_options(parser)
@@ -84,17 +100,25 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("changes to the protocol").add_argument
+    add("--seeds", type=int, help=f"fresh seeds in each repetition ({_defaults('seeds')})")
+    split = "whether each repetition splits the rows anew"
+    add("--split", choices=("fresh", "fixed"), help=f"{split} ({_defaults('split')})")
+    add("--seed", type=int, help=f"another number repeats all of it with other randomness ({_defaults('seed')})")
     add("--tuning-seeds", type=int, help=f"seeds per trial of the tuning ({_defaults('tuning_seeds')})")
     trials = "trials of the tuning: learning rates on a log grid, or random points"
     add("--trials", "--rates", type=int, help=f"{trials} ({_defaults('trials')})")
     add("--low", type=float, help=f"lowest learning rate ({_defaults('low')})")
     add("--high", type=float, help=f"highest learning rate ({_defaults('high')})")
-    add("--studies", type=int, help=f"independent repetitions of tuning and fresh runs ({_defaults('studies')})")
+    choice = "whether the tuning curve is smoothed before the best rate is chosen"
+    add("--choice", choices=("smooth", "best"), help=f"{choice} ({_defaults('choice')})")
+    add("--studies", type=int, help=f"tunings in each repetition, whose median counts ({_defaults('studies')})")
     add("--search", choices=("grid", "random"), help=f"how trials are placed ({_defaults('search')})")
     tune = "what is tuned; all implies --search random"
     add("--tune", choices=("learning_rate", "all"), help=f"{tune} ({_defaults('tune')})")
     score = "what is compared: the test metric, or the epochs to the target"
     add("--score", choices=("metric", "time"), help=f"{score} ({_defaults('score')})")
+    margin = "no difference: within so many standard deviations of a score over repetitions"
+    add("--margin", type=float, help=f"{margin} ({_defaults('margin')})")
 
 
 def _add_problem_options(parser: argparse.ArgumentParser) -> None:

@@ -60,6 +60,8 @@ def compare(
 ) -> Comparison:
     """Compares optimizers on problems; a faulty optimizer is reported and does not end the comparison.
 
+    Split, tuning and fresh runs are one repetition; what `analyze` computes is over repetitions.
+
     Main arguments:
       optimizers: a text such as `"adam,optax:lion"`, or a dict from name to a function of a learning rate that
         returns a pair (init, update).
@@ -69,7 +71,7 @@ def compare(
     Other arguments:
       directory: where runs are stored as they end; the same call resumes from there. None: in memory only.
       follow: a function of (problem, contestant, text, runs done, runs in total), for a progress bar.
-      **changes: fields of the protocol to change, such as `seeds=30`.
+      **changes: fields of the protocol to change, such as `repetitions=30`.
 
     Returns:
       A `Comparison`, to be passed to `analyze`.
@@ -82,9 +84,9 @@ def compare(
       >>> def network(optimizer):
       ...     return jaxmlp.classifier((2, 8, 2), optimizer=optimizer)
       >>> moons = Problem("moons", "two half-moons", jaxmlp.load("moons", rows=200), network, epochs=3, target=0.8)
-      >>> comparison = compare({"adam": jaxmlp.adam, "gd": jaxmlp.gd}, moons, seeds=3, trials=3)
-      >>> len(comparison.of(moons)["adam"].fresh)
-      3
+      >>> comparison = compare({"adam": jaxmlp.adam, "gd": jaxmlp.gd}, moons, repetitions=3, trials=3)
+      >>> comparison.of(moons)["adam"].fresh["repetition"].tolist()  # two fresh seeds in each
+      [0, 0, 1, 1, 2, 2]
     """
     protocol = checked_protocol(protocol, changes)
     found = checked_problems(problems)
@@ -113,11 +115,7 @@ def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = 
     if unknown:
         raise UserError(f"a protocol has no {unknown[0]!r}: it has {', '.join(Protocol._fields)}")
     known = known._replace(**changes)
-    for name, least in (("trials", 2), ("tuning_seeds", 1), ("studies", 1), ("seeds", 1)):
-        if getattr(known, name) < least:
-            raise UserError(f"{name} must be at least {least}, got {getattr(known, name)}")
-    if known.runs < 2:
-        raise UserError(f"seeds must be at least 2, got {known.seeds}: one run says nothing about the spread")
+    _check_counts(known)
     if not 0 < known.low < known.high:
         raise UserError(f"learning rates must rise from low to high, got {known.low:g} to {known.high:g}")
     for name, choices in _CHOICES.items():
@@ -128,7 +126,28 @@ def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = 
     return known
 
 
-_CHOICES = {"search": ("grid", "random"), "tune": ("learning_rate", "all"), "score": ("metric", "time")}
+_CHOICES = {
+    "search": ("grid", "random"),
+    "tune": ("learning_rate", "all"),
+    "choice": ("smooth", "best"),
+    "split": ("fresh", "fixed"),
+    "score": ("metric", "time"),
+}
+_LEAST = {"trials": 2, "tuning_seeds": 1, "repetitions": 1, "studies": 1, "seeds": 0, "seed": 0}
+
+
+def _check_counts(protocol: Protocol) -> None:
+    """Checks the numbers of a protocol."""
+    for name, least in _LEAST.items():
+        if getattr(protocol, name) < least:
+            raise UserError(f"{name} must be at least {least}, got {getattr(protocol, name)}")
+    if protocol.repetitions == 1 and protocol.seeds < 2:
+        rule = "seeds must be at least 2 if there is one repetition"
+        raise UserError(f"{rule}, got {protocol.seeds}: one run says nothing about the spread")
+    if protocol.repetitions == 1 and protocol.studies > 1:
+        raise UserError(f"repetitions must be at least 2 for studies, got {protocol.repetitions}")
+    if not protocol.margin > 0:
+        raise UserError(f"margin must be above 0, got {protocol.margin:g}")
 
 
 def checked_problems(problems: ProblemLike | Sequence[ProblemLike]) -> tuple[Problem, ...]:
@@ -171,8 +190,11 @@ def traced(problem: Problem) -> Problem:
 def _bound(
     follow: Follow, problem: Problem, contestant: Contestant, protocol: Protocol
 ) -> Callable[[str, int], object]:
-    tuning = 0 if contestant.rate is not None else protocol.trials * protocol.tuning_seeds
-    total = protocol.studies * (tuning + protocol.seeds)
+    tuned = contestant.rate is None
+    tuning = tuned * protocol.trials * protocol.tuning_seeds
+    fresh = protocol.seeds or (0 if tuned else protocol.tuning_seeds)
+    total = protocol.repetitions * protocol.studies * (tuning + fresh)
+    total += (protocol.repetitions - 1) * protocol.seeds * (tuned and protocol.crossed)
     return lambda text, done: follow(problem, contestant, text, done, total)
 
 

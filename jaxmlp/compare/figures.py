@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from jaxmlp import statistics
 from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.escape import for_figure
+from jaxmlp.compare.observations import scores
 from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.style import INK, STYLE, line_looks
@@ -49,11 +50,12 @@ def _of_each(comparison: Comparison, problem: Problem) -> Iterator[tuple[Outcome
 def _ranking(axes: Axes, comparison: Comparison, problem: Problem) -> str:
     """The mean score with its interval, over the runs themselves."""
     looks, names = line_looks([one.name for one in comparison.contestants]), ranked(comparison, problem)
-    every = [comparison.of(problem)[name].fresh["score"].to_numpy(float) for name in names]
-    for place, (name, scores) in enumerate(zip(names, every, strict=True)):
-        mean, color = statistics.mean(scores), looks[name]["color"]
-        shift = np.linspace(-0.22, 0.22, len(scores)) if len(scores) > 1 else np.zeros(1)
-        axes.plot(scores, place + shift, ".", color=color, alpha=0.35, markersize=5)
+    protocol = comparison.protocol
+    every = [scores(protocol, comparison.of(problem)[name]) for name in names]
+    for place, (name, observed) in enumerate(zip(names, every, strict=True)):
+        mean, color = statistics.mean(observed), looks[name]["color"]
+        shift = np.linspace(-0.22, 0.22, len(observed)) if len(observed) > 1 else np.zeros(1)
+        axes.plot(observed, place + shift, ".", color=color, alpha=0.35, markersize=5)
         ends = [[mean.estimate - mean.low], [mean.high - mean.estimate]]
         axes.errorbar(mean.estimate, place, xerr=ends, fmt="o", color=color, markersize=6, capsize=4, linewidth=2)
     axes.set_yticks(range(len(names)), [for_figure(name) for name in names])
@@ -63,7 +65,7 @@ def _ranking(axes: Axes, comparison: Comparison, problem: Problem) -> str:
     if not problem.in_percent and values.min() > 0 and values.max() > 30 * values.min():
         axes.set_xscale("log")
     axes.set_xlabel(for_figure(f"test {problem.label}"))
-    return "The mean with its 95 % interval; small dots are the runs."
+    return f"The mean with its 95 % interval; small dots are the {protocol.unit}s."
 
 
 def _loss_curves(axes: Axes, comparison: Comparison, problem: Problem) -> str:
@@ -116,7 +118,7 @@ def _sensitivity(axes: Axes, comparison: Comparison, problem: Problem) -> str | 
         axes.set_yscale("log")
     axes.set(xlabel="learning rate", ylabel=for_figure(f"validation {problem.tuned_on} in tuning"))
     _legend(axes)
-    return "How the learning rates were chosen: means over tuning seeds. A gap is a rate at which a run diverged."
+    return "How the learning rates were chosen: medians over runs. A gap is a rate at which most diverged."
 
 
 def _targets(axes: Axes, comparison: Comparison, problem: Problem) -> str:

@@ -8,7 +8,8 @@ from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.inclusions import inclusion_lines
 from jaxmlp.compare.pairs import Pair, all_pairs
 from jaxmlp.compare.problems import Problem
-from jaxmlp.compare.summary import overall_table, summary_table
+from jaxmlp.compare.rulebook import scope
+from jaxmlp.compare.summary import budget_table, overall_table, summary_table
 from jaxmlp.compare.verdicts import in_words, problem_verdict
 
 
@@ -19,16 +20,20 @@ class Findings(NamedTuple):
       comparison: the comparison.
       summary: a DataFrame, one row per optimizer and problem.
       overall: a DataFrame, one row per optimizer over all problems; empty for a single problem.
+      budget: a DataFrame, one row per optimizer and problem: how much seeds, tuning and split contribute to the spread.
       pairs: every pair of optimizers on every problem.
       verdicts: for each problem's name a verdict in words.
+      scopes: for each problem's name a sentence that says what its verdict generalizes over.
       inclusions: the check of Choi et al. in sentences.
     """
 
     comparison: Comparison
     summary: pd.DataFrame
     overall: pd.DataFrame
+    budget: pd.DataFrame
     pairs: list[Pair]
     verdicts: dict[str, str]
+    scopes: dict[str, str]
     inclusions: list[str]
 
     def sentences(self, problem: Problem) -> list[str]:
@@ -48,7 +53,7 @@ def analyze(comparison: Comparison) -> Findings:
 
     Example:
       >>> from jaxmlp.compare import compare
-      >>> found = analyze(compare("gd@0.01,adam@0.1", "moons", seeds=5))
+      >>> found = analyze(compare("gd@0.01,adam@0.1", "moons", repetitions=6))
       >>> found.verdicts["moons"]
       'adam@0.1 has the best mean; it is better than gd@0.01.'
     """
@@ -57,7 +62,9 @@ def analyze(comparison: Comparison) -> Findings:
         comparison,
         summary_table(comparison),
         overall_table(comparison),
+        budget_table(comparison),
         pairs,
         {problem.name: problem_verdict(comparison, problem, pairs) for problem in comparison.problems},
+        {problem.name: scope(problem, comparison.protocol) for problem in comparison.problems},
         inclusion_lines(comparison, pairs),
     )

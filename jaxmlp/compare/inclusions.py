@@ -6,7 +6,7 @@ import pandas as pd
 
 from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.pairs import BETTER, Pair
-from jaxmlp.compare.protocols import listed
+from jaxmlp.compare.rulebook import listed
 
 # Choi et al. 2019, "On Empirical Comparisons of Optimizers": the first is the second with some numbers fixed.
 _INCLUSIONS = (

@@ -1,9 +1,9 @@
-"""Is one optimizer better than another? Paired tests on common seeds, for the score and for the time to the target.
+"""Is one optimizer better than another? Paired tests over repetitions, for the score and for the time to the target.
 
-better         the paired test, corrected for the number of pairs (Holm), and the interval agree
-no difference  the results are identical, or the interval lies within a fifth of the spread over seeds
+better         the paired test, corrected for the number of pairs (Holm); then, and only then, its interval excludes 0
+no difference  the results are identical, or the interval lies within the margin, a share of the spread over repetitions
 sooner         the score does not distinguish them, but by the same test one reaches the target in fewer epochs
-cannot tell    none of these: more seeds are needed, and about how many
+cannot tell    none of these: more repetitions are needed, and about how many
 """
 
 import itertools
@@ -15,11 +15,13 @@ import pandas as pd
 
 from jaxmlp import statistics
 from jaxmlp.compare.comparison import Comparison
-from jaxmlp.compare.summary import oriented, ranked, speeds
+from jaxmlp.compare.observations import oriented, resolution, speeds, times
+from jaxmlp.compare.outcomes import Outcome
+from jaxmlp.compare.problems import Problem
+from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.summary import ranked
 
-_LEVEL = 0.05
-# Cohen 1988: a fifth of a standard deviation is a small effect; two optimizers within it are equally good.
-_NEGLIGIBLE = 0.2
+LEVEL = 0.05
 BETTER, SAME, SOONER, UNKNOWN = "better", "no difference", "sooner", "cannot tell"
 
 
@@ -31,14 +33,19 @@ class Pair(NamedTuple):
       first: the optimizer with the better mean.
       second: the other one.
       verdict: `better`, `no difference`, `sooner` or `cannot tell`.
-      difference: mean difference of the scores over common seeds, with its 95 % interval.
+      difference: mean difference of the scores, with an interval at the confidence below; it excludes 0 exactly if
+        the p-value is below 0.05.
+      confidence: of this interval: 95 % and more, the level at which Holm's procedure tests the pair.
+      margin: the difference within which the two do not differ.
       p_value: of the paired test, after Holm's correction for the pairs of the problem.
       effect_size: of the paired differences.
-      probability: that a run of `first` beats a run of `second`, with its 95 % interval.
-      wins: seeds on which `first` is ahead.
-      ties: seeds on which they are equal.
-      losses: seeds on which `second` is ahead.
-      more_seeds: about how many more seeds would settle the order; NaN unless the verdict is `cannot tell`.
+      probability: that `first` beats `second` in a repetition of its own, with its 95 % interval.
+      wins: repetitions (seeds, if there is only one) in which `first` is ahead.
+      ties: those in which they are equal.
+      losses: those in which `second` is ahead.
+      more: about how many more of them would settle the order; NaN unless the verdict is `cannot tell`.
+      new_rows: the difference with its 95 % interval for other rows from the same source, wider because splits of the
+        same rows overlap; NaN limits if that is not what is compared.
       sooner: the name of the one proven to reach the target in fewer epochs, or "".
       sooner_p_value: of the paired test on 1 / epochs, corrected in the same way.
       epochs_first: median epochs of `first` to the target.
@@ -50,13 +57,16 @@ class Pair(NamedTuple):
     second: str
     verdict: str
     difference: statistics.Interval
+    confidence: float
+    margin: float
     p_value: float
     effect_size: float
     probability: statistics.Interval
     wins: int
     ties: int
     losses: int
-    more_seeds: float
+    more: float
+    new_rows: statistics.Interval
     sooner: str = ""
     sooner_p_value: float = math.nan
     epochs_first: float = math.nan
@@ -68,28 +78,35 @@ def all_pairs(comparison: Comparison) -> list[Pair]:
 
     Holm's correction is over the pairs of a problem, separately for the score and for the time to the target.
     """
+    return [
+        pair
+        for problem in comparison.problems
+        for pair in pairs_of(problem, comparison.protocol, comparison.of(problem), ranked(comparison, problem))
+    ]
+
+
+def pairs_of(problem: Problem, protocol: Protocol, outcomes: dict[str, Outcome], names: list[str]) -> list[Pair]:
+    """Every pair of the outcomes of a problem, whose names are given best first."""
+    scores = {name: oriented(problem, protocol, outcomes[name]) for name in names}
+    couples = list(itertools.combinations(names, 2))
+    least = max((resolution(problem, protocol, outcomes[name]) for name in names), default=0.0)
+    by_score = tested(scores, couples, least)
+    by_time = tested({name: speeds(protocol, outcomes[name]) for name in names}, couples, 1.0 / problem.epochs**2)
     found = []
-    for problem in comparison.problems:
-        outcomes, names = comparison.of(problem), ranked(comparison, problem)
-        scores = {name: oriented(problem, comparison.protocol, outcomes[name]) for name in names}
-        couples = list(itertools.combinations(names, 2))
-        by_score = _tested(scores, couples)
-        by_time = _tested({name: speeds(outcomes[name]) for name in names}, couples)
-        for (first, second), test, timing in zip(couples, by_score, by_time, strict=True):
-            pair = _pair(problem.name, (first, scores[first]), (second, scores[second]), test, len(couples))
-            found.append(_timed(pair, timing, outcomes[first].fresh["time"], outcomes[second].fresh["time"]))
+    for (first, second), (test, confidence), (timing, _) in zip(couples, by_score, by_time, strict=True):
+        pair = _pair(problem, protocol, (first, second), scores, (test, confidence, least, len(couples)))
+        epochs = [float(np.median(times(protocol, outcomes[name]))) for name in (first, second)]
+        found.append(_timed(pair, timing, *epochs))
     return found
 
 
-def judged(first: np.ndarray, second: np.ndarray, difference: statistics.Interval, p_value: float) -> str:
-    """The verdict on two arrays of scores, given their paired difference and its corrected p-value."""
-    if np.array_equal(first, second):
+def judged(difference: statistics.Interval, p_value: float, margin: float, identical: bool) -> str:
+    """The verdict on a paired difference: by its corrected p-value and the interval that belongs to it."""
+    if identical:
         return SAME
-    if p_value < _LEVEL and difference.low > 0:
+    if p_value < LEVEL:
         return BETTER
-    spread = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
-    near = max(abs(difference.low), abs(difference.high)) < _NEGLIGIBLE * spread
-    return SAME if near else UNKNOWN
+    return SAME if max(abs(difference.low), abs(difference.high)) < margin else UNKNOWN
 
 
 def pairs_table(pairs: list[Pair]) -> pd.DataFrame:
@@ -97,54 +114,84 @@ def pairs_table(pairs: list[Pair]) -> pd.DataFrame:
     rows = []
     for pair in pairs:
         row = pair._asdict()
-        for name in ("difference", "probability"):
+        for name in ("difference", "probability", "new_rows"):
             interval = row.pop(name)
             row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _tested(values: dict[str, np.ndarray], couples: list[tuple[str, str]]) -> list[statistics.Paired]:
-    """A paired test for each couple, with its p-value corrected for their number."""
-    tests = [statistics.paired(values[first], values[second]) for first, second in couples]
-    corrected = statistics.holm([test.p_value for test in tests]) if tests else []
-    return [test._replace(p_value=float(p_value)) for test, p_value in zip(tests, corrected, strict=True)]
+def tested(
+    values: dict[str, np.ndarray], couples: list[tuple[str, str]], least: float
+) -> list[tuple[statistics.Paired, float]]:
+    """For each couple a paired test and the confidence of its interval, both corrected for the number of couples."""
+    plain = [statistics.paired(values[first], values[second], resolution=least).p_value for first, second in couples]
+    if not plain:
+        return []
+    found = []
+    for couple, p_value, confidence in zip(
+        couples, statistics.holm(plain), statistics.holm_confidence(plain, confidence=1 - LEVEL), strict=True
+    ):
+        first, second = (values[name] for name in couple)
+        test = statistics.paired(first, second, confidence=float(confidence), resolution=least)
+        found.append((test._replace(p_value=float(p_value)), float(confidence)))
+    return found
 
 
 def _pair(
-    problem: str, first: tuple[str, np.ndarray], second: tuple[str, np.ndarray], test: statistics.Paired, tests: int
+    problem: Problem,
+    protocol: Protocol,
+    names: tuple[str, str],
+    scores: dict[str, np.ndarray],
+    tests: tuple[statistics.Paired, float, float, int],
 ) -> Pair:
-    (name, scores), (other, others) = first, second
-    verdict = judged(scores, others, test.difference, test.p_value)
+    (first, second), (test, confidence, least, number) = (scores[name] for name in names), tests
+    margin = protocol.margin * math.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
+    verdict = judged(test.difference, test.p_value, margin, bool(np.array_equal(first, second)))
     more = math.nan
     if verdict == UNKNOWN:  # as strict as Holm's correction is on the smallest of so many p-values
-        seeds = statistics.seeds_needed(scores - others, confidence=1 - _LEVEL / tests)
-        more = max(seeds - len(scores), 1.0)
+        needed = statistics.seeds_needed(first - second, confidence=1 - LEVEL / number)
+        more = max(needed - len(first), 1.0)
     return Pair(
-        problem=problem,
-        first=name,
-        second=other,
+        problem=problem.name,
+        first=names[0],
+        second=names[1],
         verdict=verdict,
         difference=test.difference,
+        confidence=confidence,
+        margin=margin,
         p_value=test.p_value,
         effect_size=test.effect_size,
-        probability=statistics.probability_of_improvement(scores, others),
+        probability=statistics.probability_of_improvement(first, second),
         wins=test.wins,
         ties=test.ties,
         losses=test.losses,
-        more_seeds=more,
+        more=more,
+        new_rows=_for_new_rows(problem, protocol, first, second, least),
     )
 
 
-def _timed(pair: Pair, timing: statistics.Paired, first: pd.Series, second: pd.Series) -> Pair:
+def _for_new_rows(
+    problem: Problem, protocol: Protocol, first: np.ndarray, second: np.ndarray, least: float
+) -> statistics.Interval:
+    """The difference for other rows from the same source, if the splits are random ones of the same rows."""
+    nothing = statistics.Interval(float(np.mean(first - second)), math.nan, math.nan)
+    if protocol.unit == "seed" or protocol.split == "fixed" or problem.draw is not None or problem.fixed_test:
+        return nothing
+    train, validation, test = problem.rows
+    ratio = test / (train + validation * problem.refit)
+    return statistics.paired(first, second, resolution=least, overlap=ratio).difference
+
+
+def _timed(pair: Pair, timing: statistics.Paired, epochs_first: float, epochs_second: float) -> Pair:
     """The pair with the times to the target, which decide if the score does not."""
-    faster = timing.p_value < _LEVEL and timing.difference.low > 0
-    slower = timing.p_value < _LEVEL and timing.difference.high < 0
-    sooner = pair.first if faster else pair.second if slower else ""
+    sooner = ""
+    if timing.p_value < LEVEL:
+        sooner = pair.first if timing.difference.estimate > 0 else pair.second
     return pair._replace(
         verdict=SOONER if sooner and pair.verdict in (SAME, UNKNOWN) else pair.verdict,
         sooner=sooner,
         sooner_p_value=timing.p_value,
-        epochs_first=float(np.median(first)),
-        epochs_second=float(np.median(second)),
+        epochs_first=epochs_first,
+        epochs_second=epochs_second,
     )

@@ -2,15 +2,15 @@
 
 All optimizers share one search space and get the same number of trials. Hyperparameters are chosen on validation data
 only. Fresh seeds, which took no part in the choice, give the scores; the test rows are used once, after a fresh run.
+All of this is one repetition. A comparison repeats it with other splits, tunings and seeds, because what a rerun of the
+same command would change is the error that an answer must state.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
-
-from jaxmlp.compare.contestants import Contestant
 
 # Far above any fresh seed, so that no seed serves both purposes.
 _FIRST_TUNING_SEED = 1_000_000
+_SEEDS_OF_A_RERUN = 2_000_000
 
 
 class Protocol(NamedTuple):
@@ -23,10 +23,17 @@ class Protocol(NamedTuple):
       low: lowest learning rate of the search, above 0.
       high: highest learning rate of the search.
       tune: `learning_rate` alone, or `all`: every hyperparameter for which `search.SPACE` has a range.
-      tuning_seeds: seeds for each point; the point with the best mean over them is chosen.
-      studies: how often tuning and fresh runs are repeated, with other points and seeds.
-      seeds: fresh seeds for each study.
+      tuning_seeds: seeds for each point.
+      choice: `smooth`, the point of a grid with the best smoothed mean; or `best`, the point with the best mean.
+      repetitions: how often the whole procedure is repeated: split, tuning, fresh seeds. Intervals and tests are over
+        repetitions; if there is only one, they are over its seeds.
+      split: `fresh`, another split of the rows for each repetition; or `fixed`, one split for all.
+      studies: tunings within a repetition; the median over studies is the score of the repetition.
+      seeds: fresh seeds for each study, whose mean is its score; 0: the score is that of the chosen trial itself.
       score: `metric`, the problem's own on test rows; or `time`, the epochs to its target, infinite if it is missed.
+      margin: optimizers do not differ if their difference is within this share of the standard deviation of a score
+        from repetition to repetition.
+      seed: another number repeats the whole comparison with other splits, tuning seeds and fresh seeds.
     """
 
     name: str
@@ -35,84 +42,64 @@ class Protocol(NamedTuple):
     low: float = 1e-4
     high: float = 10.0
     tune: str = "learning_rate"
-    tuning_seeds: int = 2
+    tuning_seeds: int = 1
+    choice: str = "smooth"
+    repetitions: int = 20
+    split: str = "fresh"
     studies: int = 1
-    seeds: int = 10
+    seeds: int = 2
     score: str = "metric"
+    margin: float = 0.5
+    seed: int = 0
 
     @property
     def runs(self) -> int:
         """Scored runs of each optimizer."""
-        return self.studies * self.seeds
+        return self.repetitions * self.studies * (self.seeds or self.tuning_seeds)
 
-    def tuning_seeds_of(self, study: int) -> list[int]:
+    @property
+    def unit(self) -> str:
+        """What intervals and tests are over: `repetition`, or `seed` if there is a single repetition."""
+        return "repetition" if self.repetitions > 1 else "seed"
+
+    @property
+    def units(self) -> int:
+        """How many of them there are."""
+        return self.repetitions if self.repetitions > 1 else self.seeds
+
+    @property
+    def crossed(self) -> bool:
+        """Whether fresh seeds also run with what another repetition chose, to tell tuning from the split."""
+        return self.repetitions > 1 and self.split == "fresh" and self.studies == 1 and self.seeds > 1
+
+    def tuning_seeds_of(self, repetition: int, study: int = 0) -> list[int]:
         """The seeds that tuning uses."""
-        first = _FIRST_TUNING_SEED + study * self.tuning_seeds
+        first = self.seed * _SEEDS_OF_A_RERUN + _FIRST_TUNING_SEED
+        first += (repetition * self.studies + study) * self.tuning_seeds
         return list(range(first, first + self.tuning_seeds))
 
-    def fresh_seeds_of(self, study: int) -> list[int]:
+    def fresh_seeds_of(self, repetition: int, study: int = 0) -> list[int]:
         """The seeds of scored runs: all optimizers share them, and with them initial weights and batches."""
-        return list(range(study * self.seeds, (study + 1) * self.seeds))
+        first = self.seed * _SEEDS_OF_A_RERUN + (repetition * self.studies + study) * self.seeds
+        return list(range(first, first + self.seeds))
+
+    def split_seed_of(self, repetition: int) -> int:
+        """The seed of a repetition's data, which all optimizers share."""
+        return self.seed * _SEEDS_OF_A_RERUN + repetition + 1
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    # The main job: DeepOBS's procedure at a minute's cost.
+    # The main job: the whole procedure, repeated, at a minute's cost.
     "standard": Protocol("standard"),
-    # Schneider, Balles & Hennig 2019, section 3: 36 learning rates on a log grid, one seed each, ten for the winner.
-    "deepobs": Protocol("deepobs", trials=36, low=1e-5, high=1e2, tuning_seeds=1, seeds=10),
-    # Dahl et al. 2023, section 4: independent studies of quasi-random search, each scored by its time to the target.
+    # Schneider, Balles & Hennig 2019, section 3: 36 learning rates on a log grid, one seed each, ten for the winner,
+    # on one split.
+    "deepobs": Protocol(
+        *("deepobs", "grid", 36, 1e-5, 1e2), choice="best", repetitions=1, split="fixed", tuning_seeds=1, seeds=10
+    ),
+    # Kasimbeg et al. 2025 (the rules of the first competition): 3 studies of 5 quasi-random trials, the best within a
+    # study by its time to the target, the median over studies, infinite where it was missed. All of it is repeated
+    # here, to know its error.
     "algoperf": Protocol(
-        "algoperf", search="random", trials=20, tune="all", tuning_seeds=1, studies=5, seeds=1, score="time"
+        *("algoperf", "random", 5), tune="all", choice="best", repetitions=10, studies=3, seeds=0, score="time"
     ),
 }
-
-
-def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[str]:
-    """The rules that a comparison applies, a sentence each.
-
-    Args:
-      protocol: the protocol.
-      contestants: the optimizers compared; those with a given learning rate are not tuned, and the rules say so.
-    """
-    fixed = [one.name for one in contestants if one.rate is not None]
-    tuned = len(fixed) < len(contestants) or not contestants
-    said = [_tuning(protocol, "optimizer" if not fixed else "other optimizer"), _choice(protocol)] if tuned else []
-    if fixed:
-        verb = "run at their given learning rates" if len(fixed) > 1 else "runs at its given learning rate"
-        said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
-    fresh = f"{'Then each' if tuned else 'Each'} optimizer runs with {_count(protocol.seeds, 'fresh seed')}"
-    said.append(f"{fresh}, the same for all optimizers{', none used in tuning' if tuned else ''}.")
-    said.append(_SCORES[protocol.score])
-    if protocol.studies > 1:
-        said.append(f"All of this is repeated {protocol.studies} times, independently.")
-    return [*said, "A run that diverged stays in the statistics."]
-
-
-_SCORES = {
-    "metric": "The score is the metric on the test data, computed once per run.",
-    "time": "The score is the number of epochs to the target; a run that misses it counts as infinite (speed 0).",
-}
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as in a sentence: a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _tuning(protocol: Protocol, who: str) -> str:
-    points = "on a log grid" if protocol.search == "grid" else "quasi-random"
-    return (
-        f"Every {who} gets {protocol.trials} trials, {points}, with learning rates from {protocol.low:g} to "
-        f"{protocol.high:g}, each with {_count(protocol.tuning_seeds, 'tuning seed')}."
-    )
-
-
-def _choice(protocol: Protocol) -> str:
-    what = "learning rate is" if protocol.tune == "learning_rate" else "hyperparameters are"
-    pronoun = "that" if protocol.tune == "learning_rate" else "those"
-    best = "with the best mean on" if protocol.score == "metric" else "that first reaches the target on"
-    return f"Its {what} {pronoun} of the trial {best} validation data."
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + ("" if number == 1 else "s")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from jaxmlp.compare.escape import for_file_name, printable
 from jaxmlp.compare.figures import draw_figures
 from jaxmlp.compare.findings import Findings
-from jaxmlp.compare.protocols import rules
+from jaxmlp.compare.rulebook import rules
 from jaxmlp.compare.style import INK, STYLE
 from jaxmlp.compare.tables import notes, overall_rows, problem_rows, write_tables
 
@@ -29,6 +29,7 @@ _TITLES = {
 _FILES = {
     "summary.csv": "one row per optimizer and problem",
     "pairs.csv": "every pair: difference, p-value, effect size, wins",
+    "budget.csv": "how much seeds, tuning and split contribute to the spread",
     "trials.csv": "every trial, tuning included",
     "curves.csv": "every learning curve",
     "protocol.json": "rules, problems and environment",
@@ -103,7 +104,7 @@ def _html(found: Findings, inline: dict[tuple[str, str], dict[str, str]]) -> str
         any_decades=bool("decades" in found.summary and found.summary["decades"].notna().any()),
         inclusions=found.inclusions,
         troubles=comparison.troubles(),
-        files=_FILES,
+        files={name: what for name, what in _FILES.items() if name != "budget.csv" or len(found.budget)},
     )
 
 

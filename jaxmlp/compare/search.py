@@ -42,7 +42,7 @@ SPACE: dict[str, Range] = {
 
 
 def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[str, float]]:
-    """The hyperparameters that an optimizer is tried with in a study, one dict per trial."""
+    """The hyperparameters that an optimizer is tried with in a study, counted over repetitions; one dict per trial."""
     if contestant.rate is not None:
         return [{"learning_rate": contestant.rate}]
     if protocol.search == "grid":
@@ -51,7 +51,9 @@ def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[
     ranges = {"learning_rate": Range(protocol.low, protocol.high)}
     if protocol.tune == "all":
         ranges |= {name: SPACE[name] for name in contestant.arguments if name in SPACE}
-    unit = qmc.Halton(len(ranges), rng=np.random.default_rng(study)).random(protocol.trials)
+    unit = qmc.Halton(
+        len(ranges), rng=np.random.default_rng([protocol.seed, study] if protocol.seed else study)
+    ).random(protocol.trials)
     return [{name: _inside(one, place) for (name, one), place in zip(ranges.items(), row, strict=True)} for row in unit]
 
 

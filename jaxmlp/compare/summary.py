@@ -8,24 +8,13 @@ import pandas as pd
 from jaxmlp import statistics
 from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.observations import by_seed, oriented, resolution, scores, times
 from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
 
 # A learning rate is good if its score misses the best one's by less than this share of what training gained.
 TOLERANCE = 0.05
-
-
-def oriented(problem: Problem, protocol: Protocol, outcome: Outcome) -> np.ndarray:
-    """(runs,) scores of which more is better: the metric, negated if less is better; or the speed, 1 / epochs."""
-    if protocol.score == "time":
-        return speeds(outcome)
-    return outcome.fresh["score"].to_numpy(float) * (1.0 if problem.mode == "max" else -1.0)
-
-
-def speeds(outcome: Outcome) -> np.ndarray:
-    """(runs,) of 1 / epochs to the target; 0 for a run that missed it."""
-    return 1.0 / outcome.fresh["time"].to_numpy(float)
 
 
 def ranked(comparison: Comparison, problem: Problem) -> list[str]:
@@ -49,25 +38,27 @@ def summary_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def _row(comparison: Comparison, problem: Problem, outcome: Outcome) -> dict[str, Any]:
-    fresh, times = outcome.fresh, outcome.fresh["time"].to_numpy(float)
-    scores = fresh["score"].to_numpy(float)
-    time, span = statistics.median_time(times, problem.epochs), good_rates(problem, outcome)
+    protocol, fresh, span = comparison.protocol, outcome.fresh, good_rates(problem, outcome)
+    observed, least = scores(protocol, outcome), resolution(problem, protocol, outcome)
+    time = statistics.median_time(times(protocol, outcome), problem.epochs)
     rates = [chosen["learning_rate"] for chosen in outcome.chosen]
     return {
         "problem": problem.name,
         "optimizer": outcome.contestant,
         "metric": problem.metric,
-        **_spread("mean", statistics.mean(scores)),
-        **_spread("iqm", statistics.iqm(scores)),
+        **_spread("mean", statistics.mean(observed, resolution=0.0 if protocol.score == "time" else least)),
+        **_spread("iqm", statistics.iqm(observed)),
         "epochs_to_target": time.estimate,
         "epochs_low": time.low,
         "epochs_high": time.high,
         "steps_to_target": time.estimate * problem.steps_per_epoch,
-        "reached_target": int(np.isfinite(times).sum()),
+        "reached_target": int(np.isfinite(fresh["time"]).sum()),
         "runs": len(fresh),
         "diverged": int((fresh["status"] == "diverged").sum()),
         "learning_rate": float(np.median(rates)),
-        "rate_at_the_edge": _at_the_edge(comparison.protocol, outcome, rates),
+        "learning_rate_low": min(rates),
+        "learning_rate_high": max(rates),
+        "at_the_edge": _at_the_edge(protocol, outcome, rates),
         "decades": span.decades,
         "decades_open": span.open,
         "seconds_a_run": outcome.seconds,
@@ -81,17 +72,49 @@ def _spread(name: str, interval: statistics.Interval) -> dict[str, Any]:
     return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _at_the_edge(protocol: Protocol, outcome: Outcome, rates: list[float]) -> bool:
-    """Whether a chosen learning rate is the first or last of the grid."""
-    on_a_grid = len(outcome.tuning) > 0 and protocol.search == "grid"
-    return on_a_grid and bool(np.isclose(rates, protocol.low).any() or np.isclose(rates, protocol.high).any())
+def _at_the_edge(protocol: Protocol, outcome: Outcome, rates: list[float]) -> float:
+    """The share of the chosen learning rates that are the first or last of the grid; 0 without a grid."""
+    if not len(outcome.tuning) or protocol.search != "grid":
+        return 0.0
+    return float(np.mean(np.isclose(rates, protocol.low) | np.isclose(rates, protocol.high)))
+
+
+def budget_table(comparison: Comparison) -> pd.DataFrame:
+    """Where the spread of a single score comes from, for each optimizer and problem: seeds, tuning, split.
+
+    Standard deviations with their 95 % intervals, in units of the metric (of 1 / epochs if scored by time), and shares
+    of the variance. No rows for a protocol that cannot tell them apart: one repetition, one seed in each, or studies.
+    """
+    protocol, rows = comparison.protocol, []
+    if protocol.repetitions < 2 or protocol.seeds < 2 or protocol.studies > 1:
+        return pd.DataFrame()
+    for problem in comparison.problems:
+        for name in ranked(comparison, problem):
+            budget = budget_of(problem, protocol, comparison.of(problem)[name])
+            row: dict[str, Any] = {"problem": problem.name, "optimizer": name}
+            for source, part, share in zip(budget._fields, budget, budget.shares, strict=True):
+                row |= _spread(source, statistics.Interval(*(value**0.5 for value in part)))
+                row[f"{source}_share"] = share
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def budget_of(problem: Problem, protocol: Protocol, outcome: Outcome) -> statistics.VarianceBudget:
+    """The variances of a single score by seeds, tuning and split."""
+    own = by_seed(problem, protocol, outcome.fresh)
+    if outcome.crossed is not None and len(outcome.crossed):
+        return statistics.variance_budget(own, by_seed(problem, protocol, outcome.crossed))
+    budget = statistics.variance_budget(own)
+    if protocol.split == "fixed" and len(outcome.tuning):  # then repetitions differ in their tuning only
+        return budget._replace(tuning=budget.split, split=budget.tuning)
+    return budget
 
 
 def tuning_curve(problem: Problem, outcome: Outcome) -> pd.Series:
-    """The mean tuned score at each learning rate, more being better; -inf if a run diverged."""
+    """The median tuned score at each learning rate, more being better; -inf if most runs diverged."""
     if not len(outcome.tuning):
         return pd.Series(dtype=float)
-    return outcome.tuning.groupby("learning_rate")["tuned"].mean()
+    return outcome.tuning.groupby("learning_rate")["tuned"].median()
 
 
 def good_rates(problem: Problem, outcome: Outcome) -> statistics.Sensitivity:
@@ -112,7 +135,7 @@ def costs(comparison: Comparison) -> np.ndarray:
         for column, contestant in enumerate(comparison.contestants):
             outcome = comparison.outcomes[problem.name, contestant.name]
             if outcome.trouble is None:
-                table[row, column] = np.median(outcome.fresh["time"])
+                table[row, column] = np.median(times(comparison.protocol, outcome))
     return table
 
 
@@ -138,14 +161,14 @@ def overall_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def normalized(comparison: Comparison, contestant: Contestant) -> np.ndarray | None:
-    """(runs, problems) scores, 0 for an untrained network and 1 for the best mean; None if one is missing."""
-    columns = []
+    """(units, problems) scores, 0 for an untrained network and 1 for the best mean; None if one is missing."""
+    columns, protocol = [], comparison.protocol
     for problem in comparison.problems:
         outcome = comparison.outcomes[problem.name, contestant.name]
         if outcome.trouble is not None:
             return None
         start = problem.untrained()
-        means = [other.fresh["score"].mean() for other in comparison.of(problem).values()]
+        means = [scores(protocol, other).mean() for other in comparison.of(problem).values()]
         best = max(means) if problem.mode == "max" else min(means)
-        columns.append((outcome.fresh["score"].to_numpy(float) - start) / (best - start if best != start else 1.0))
+        columns.append((scores(protocol, outcome) - start) / (best - start if best != start else 1.0))
     return np.stack(columns, axis=1)

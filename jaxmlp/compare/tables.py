@@ -11,7 +11,7 @@ from jaxmlp.compare.escape import for_markdown, write_csv, write_json
 from jaxmlp.compare.findings import Findings
 from jaxmlp.compare.pairs import pairs_table
 from jaxmlp.compare.problems import Problem
-from jaxmlp.compare.protocols import rules
+from jaxmlp.compare.rulebook import rules
 
 
 def problem_rows(found: Findings, problem: Problem) -> tuple[list[str], list[list[str]]]:
@@ -25,9 +25,13 @@ def problem_rows(found: Findings, problem: Problem) -> tuple[list[str], list[lis
 def notes(found: Findings, problem: Problem) -> list[str]:
     """What a reader of a problem's table must know."""
     rows = [row for row in _rows_of(found, problem) if not row["trouble"]]
-    lines = [f"Epochs to {problem.target:g} are medians over runs, on {problem.curves_on} rows."]
-    if any(row["rate_at_the_edge"] for row in rows):
-        lines.append("* The best rate is at the edge of the grid: a wider grid may suit this optimizer better.")
+    protocol = found.comparison.protocol
+    lines = [found.scopes[problem.name]]
+    lines.append(f"Epochs to {problem.target:g} are medians over {protocol.unit}s, on {problem.curves_on} rows.")
+    edge = [(row["optimizer"], round(row["at_the_edge"] * protocol.repetitions)) for row in rows if row["at_the_edge"]]
+    if edge:
+        often = ", ".join(f"{name} ({times} of {protocol.repetitions})" for name, times in edge)
+        lines.append(f"* Chosen at the edge of the grid: {often}; a wider grid may suit these optimizers better.")
     diverged = sum(int(row["diverged"]) for row in rows)
     if diverged:
         kept = "what they had learned until then" if problem.keep == "best" else "an untrained network"
@@ -65,10 +69,12 @@ def markdown(found: Findings) -> str:
 
 
 def write_tables(found: Findings, folder: Path) -> None:
-    """Writes summary.csv, pairs.csv, overall.csv, trials.csv, curves.csv, protocol.json and report.md."""
+    """Writes summary.csv, pairs.csv, budget.csv, overall.csv, trials.csv, curves.csv, protocol.json and report.md."""
     comparison = found.comparison
     write_csv(found.summary, folder / "summary.csv")
     write_csv(pairs_table(found.pairs), folder / "pairs.csv")
+    if len(found.budget):
+        write_csv(found.budget, folder / "budget.csv")
     write_csv(_trials(found), folder / "trials.csv")
     write_csv(_curves(found), folder / "curves.csv", float_format="%.6g")
     if len(comparison.problems) > 1:
@@ -78,6 +84,7 @@ def write_tables(found: Findings, folder: Path) -> None:
         "protocol": comparison.protocol._asdict(),
         "rules": rules(comparison.protocol, comparison.contestants),
         "problems": {problem.name: _described(problem) for problem in comparison.problems},
+        "scopes": found.scopes,
         "optimizers": [contestant.name for contestant in comparison.contestants],
         "environment": comparison.environment,
         "seconds": comparison.seconds,
@@ -93,12 +100,14 @@ def _rows_of(found: Findings, problem: Problem) -> list[dict[str, Any]]:
 def _texts(problem: Problem, row: dict[str, Any]) -> list[str]:
     if row["trouble"]:
         return [row["optimizer"], "", row["trouble"], "", "", "", "", "", ""]
-    edge = " *" if row["rate_at_the_edge"] else ""
+    edge = " *" if row["at_the_edge"] else ""
+    rates = [f"{row[name]:.2g}" for name in ("learning_rate", "learning_rate_low", "learning_rate_high")]
+    rate = rates[0] if len(set(rates)) == 1 else f"{rates[0]} ({rates[1]} to {rates[2]})"
     at_least = "≥ " if row["decades_open"] else ""
     decades = "" if np.isnan(row["decades"]) else f"{at_least}{row['decades']:.1f}"
     return [
         row["optimizer"],
-        f"{row['learning_rate']:.3g}{edge}",
+        f"{rate}{edge}",
         _interval(row, "mean", problem.written),
         _interval(row, "iqm", problem.written),
         _epochs(row),
@@ -134,22 +143,22 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> l
 
 
 def _described(problem: Problem) -> dict[str, Any]:
-    numbers = ("about", "epochs", "batch_size", "metric", "mode", "target", "tuned_on", "keep", "refit")
+    numbers = ("about", "epochs", "batch_size", "metric", "mode", "target", "tuned_on", "keep", "refit", "fixed_test")
     return {name: getattr(problem, name) for name in (*numbers, "rows")}
 
 
 def _trials(found: Findings) -> pd.DataFrame:
-    """Every trial of tuning and every fresh run."""
+    """Every trial of tuning, every fresh run, and the further runs of the variance budget."""
     parts = [
         table.assign(problem=outcome.problem, optimizer=outcome.contestant, stage=stage)
         for outcome in found.comparison.outcomes.values()
-        for stage, table in (("tuning", outcome.tuning), ("fresh", outcome.fresh))
+        for stage, table in (("tuning", outcome.tuning), ("fresh", outcome.fresh), ("crossed", outcome.crossed))
         if table is not None and len(table)
     ]
     if not parts:
         return pd.DataFrame()
     together = pd.concat(parts, ignore_index=True)
-    first = ["problem", "optimizer", "stage", "study", "seed"]
+    first = ["problem", "optimizer", "stage", "repetition", "study", "seed"]
     return together.reindex(columns=[*first, *(name for name in together.columns if name not in first)])
 
 

@@ -16,7 +16,8 @@ from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.escape import for_terminal, printable
 from jaxmlp.compare.findings import Findings
 from jaxmlp.compare.problems import Problem
-from jaxmlp.compare.protocols import Protocol, rules
+from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.rulebook import counted, rules
 from jaxmlp.compare.tables import notes, overall_rows, problem_rows
 
 _SECONDS_BETWEEN_LINES = 30.0
@@ -127,7 +128,8 @@ def _table(found: Findings, problem: Problem) -> Table:
     """A problem's table without its wider columns."""
     headings, rows = problem_rows(found, problem)
     shown = [0, 1, 2, 4, 8]
-    title = f"{problem.name}: {problem.about}; {found.comparison.protocol.runs} fresh runs each"
+    protocol = found.comparison.protocol
+    title = f"{problem.name}: {problem.about}; {counted(protocol.units, protocol.unit)}"
     table = Table(title=for_terminal(title), title_justify="left")
     for place in shown:
         table.add_column(for_terminal(headings[place]), justify="left" if place == 0 else "right")

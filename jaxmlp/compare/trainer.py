@@ -27,10 +27,9 @@ class Trainer:
     Attributes:
       problem: the problem.
       contestant: the contestant.
-      fresh_data: the data of fresh runs.
       done: runs done, including reused ones.
       reused: runs that were on disk from an earlier call.
-      seconds: time of all fresh runs, without compilation.
+      seconds: for each study of fresh runs the time of one run, without compilation.
     """
 
     def __init__(
@@ -42,12 +41,11 @@ class Trainer:
     ) -> None:
         self.problem: Problem = problem
         self.contestant: Contestant = contestant
-        self.fresh_data: jaxmlp.Data = problem.fresh_data
         self.done: int = 0
         self.reused: int = 0
-        self.seconds: float = 0.0
+        self.seconds: list[float] = []
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
-        # One object for all studies: each of them finds what an earlier one has compiled.
+        # One object for all studies and all repetitions: each of them finds what an earlier one has compiled.
         self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem, contestant)
         self._follow = follow or (lambda text, done: None)
 
@@ -57,7 +55,7 @@ class Trainer:
         """One study, loaded from its directory as far as it is there.
 
         Args:
-          name: of the study, such as `study-0/tuning`.
+          name: of the study, such as `repetition-0/tuning`.
           data: what to train on.
           trials: hyperparameters, one dict per point.
           seeds: for each point.
@@ -67,12 +65,13 @@ class Trainer:
 
         def look(now: jaxmlp.Progress) -> None:
             clock.look()
-            self._follow(f"{stage} {now.done}/{now.trials}", self.done + now.done)
+            self._follow(name.partition("/")[0].replace("-", " "), self.done + now.done)
 
-        with _Clock(directory) as clock:
+        with _Clock(directory, compiled=self.done > 0) as clock:
             study = self._resumed(data, trials, seeds, directory, look)
         self.done += len(trials) * len(seeds)
-        self.seconds += clock.seconds if stage == "fresh" else 0.0
+        if stage == "fresh":
+            self.seconds.append(clock.seconds / (len(trials) * len(seeds)))
         return study
 
     def _resumed(
@@ -103,10 +102,11 @@ class Trainer:
 
 
 class _Clock:
-    """Seconds from the first to the last segment of a study: without its compilation, over interruptions."""
+    """Seconds that a study takes, over interruptions; while it still has to compile, from its first segment on."""
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, compiled: bool) -> None:
         self.file = None if directory is None else directory / "seconds.json"
+        self.began = time.perf_counter() if compiled else None
         self.looks: list[float] = []
         self.seconds = 0.0
 
@@ -121,7 +121,7 @@ class _Clock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         kept = json.loads(self.file.read_text()) if self.file is not None and self.file.exists() else 0.0
-        self.seconds = kept + (self.looks[-1] - self.looks[0] if self.looks else 0.0)
+        self.seconds = kept + (self.looks[-1] - (self.began or self.looks[0]) if self.looks else 0.0)
         if self.looks and self.file is not None and self.file.parent.exists():
             self.file.write_text(json.dumps(self.seconds))
 

@@ -8,35 +8,44 @@ import numpy as np
 from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair
 from jaxmlp.compare.problems import Problem
-from jaxmlp.compare.protocols import Protocol, listed
+from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.rulebook import counted, listed
 from jaxmlp.compare.summary import ranked
 
-# A difference that would take more seeds than this has no practical meaning.
+# A difference that would take more repetitions than this has no practical meaning.
 _OUT_OF_REACH = 10_000
 
 
 def in_words(pair: Pair, problem: Problem, protocol: Protocol) -> str:
     """A pair as a sentence."""
     amount, unit = _amounts(problem, protocol)
-    gap = pair.difference
-    size = f"{amount(gap.estimate)}, 95 % interval {amount(gap.low)} to {amount(gap.high)}{unit}"
-    seeds = pair.wins + pair.ties + pair.losses
+    gap, where = pair.difference, f"{protocol.unit}s"
+    inside = f"{100 * pair.confidence:.3g} % interval {amount(gap.low)} to {amount(gap.high)}{unit}"
+    size = f"{amount(gap.estimate)}, {inside}" if math.isfinite(gap.low) else f"{amount(gap.estimate)}{unit} each time"
+    every = pair.wins + pair.ties + pair.losses
+    tally = f"{pair.wins} wins, {pair.ties} ties, {pair.losses} losses in {every} {where}"
     if pair.verdict == BETTER:
         how = "is faster than" if protocol.score == "time" else "is better than"
-        p = _p_in_words(pair.p_value)
-        return f"{pair.first} {how} {pair.second}: by {size}; {p}; ahead on {pair.wins} of {seeds} seeds."
-    if pair.verdict == SAME and pair.ties == seeds:
-        return f"{pair.first} and {pair.second}: no difference (identical on every seed)."
-    by_score = f"no difference (difference {size})."
-    if not math.isnan(pair.more_seeds):
-        by_score = f"cannot tell (difference {size}); {_needed(pair.more_seeds)}."
+        return f"{pair.first} {how} {pair.second}: by {size}; {_p_in_words(pair.p_value)}; {tally}.{_beyond(pair)}"
+    if pair.verdict == SAME and pair.ties == every:
+        return f"{pair.first} and {pair.second}: no difference (identical in all {every} {where})."
+    by_score = f"no difference beyond {amount(pair.margin)[1:]}{unit} (difference {size})."
+    if not math.isnan(pair.more):
+        by_score = f"cannot tell (difference {size}); {_needed(pair.more, protocol)}."
     if pair.verdict == SOONER:
         return f"{_sooner_in_words(pair, problem)}. By test {problem.label}: {by_score}"
     return f"{pair.first} and {pair.second}: {by_score}"
 
 
+def _beyond(pair: Pair) -> str:
+    """A remark on a difference between splits of the same rows that need not hold for other rows."""
+    if pair.new_rows.low > 0 or math.isnan(pair.new_rows.low):
+        return ""
+    return " On new rows from the same source the order may differ."
+
+
 def problem_verdict(comparison: Comparison, problem: Problem, pairs: Sequence[Pair]) -> str:
-    """Who leads on a problem, whom the leader beats, and which differences the seeds do not settle."""
+    """Who leads on a problem, whom the leader beats, and which differences the repetitions do not settle."""
     order = ranked(comparison, problem)
     if not order:
         return "No optimizer finished: there is nothing to compare."
@@ -46,7 +55,7 @@ def problem_verdict(comparison: Comparison, problem: Problem, pairs: Sequence[Pa
     leads = [pair for pair in pairs if pair.problem == problem.name and pair.first == order[0]]
     reached = [np.isfinite(outcome.fresh["time"]).any() for outcome in comparison.of(problem).values()]
     target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.target:g}."
-    return "; it ".join([opening, *_findings(problem, fast, leads)]) + f".{target}"
+    return "; it ".join([opening, *_findings(problem, comparison.protocol, leads)]) + f".{target}"
 
 
 def _sooner_in_words(pair: Pair, problem: Problem) -> str:
@@ -61,17 +70,11 @@ def _p_in_words(p_value: float) -> str:
     return f"{f'p = {p_value:.2g}' if p_value >= 1e-4 else 'p < 0.0001'} after Holm's correction"
 
 
-def _needed(more: float) -> str:
-    """How many more seeds would settle an order, in words."""
+def _needed(more: float, protocol: Protocol) -> str:
+    """How many more repetitions would settle an order, in words; two digits, for it estimates from estimates."""
     if more > _OUT_OF_REACH:
-        return "no practical number of seeds would settle the order"
-    return f"about {_seeds(more)} would settle the order"
-
-
-def _seeds(more: float) -> str:
-    """Two digits: the number is an estimate of an estimate."""
-    number = int(float(f"{more:.2g}"))
-    return f"{number:,} more seed" + ("" if number == 1 else "s")
+        return f"no practical number of {protocol.unit}s would settle the order"
+    return f"about {counted(int(float(f'{more:.2g}')), f'more {protocol.unit}')} would settle the order"
 
 
 def _amounts(problem: Problem, protocol: Protocol) -> tuple[Callable[[float], str], str]:
@@ -83,8 +86,9 @@ def _amounts(problem: Problem, protocol: Protocol) -> tuple[Callable[[float], st
     return (lambda value: f"{value:+.3g}"), f" in {problem.metric}"
 
 
-def _findings(problem: Problem, fast: bool, leads: Sequence[Pair]) -> Iterator[str]:
+def _findings(problem: Problem, protocol: Protocol, leads: Sequence[Pair]) -> Iterator[str]:
     """What the pairs of the leader show: a part of the sentence for each verdict."""
+    fast = protocol.score == "time"
     others = {word: [pair.second for pair in leads if pair.verdict == word] for word in (BETTER, SAME)}
     if others[BETTER]:
         yield f"is {'faster' if fast else 'better'} than {listed(others[BETTER])}"
@@ -98,11 +102,12 @@ def _findings(problem: Problem, fast: bool, leads: Sequence[Pair]) -> Iterator[s
             yield f"{goal} (test {problem.label} does not distinguish them)"
     unknown = [pair for pair in leads if pair.verdict == UNKNOWN]
     if unknown:
-        yield f"cannot be distinguished from {listed([pair.second for pair in unknown])} ({_nearest(unknown)})"
+        names = listed([pair.second for pair in unknown])
+        yield f"cannot be distinguished from {names} ({_nearest(unknown, protocol)})"
 
 
-def _nearest(unknown: Sequence[Pair]) -> str:
-    """How many more seeds the pair nearest to a decision needs."""
-    nearest = min(unknown, key=lambda pair: pair.more_seeds)
+def _nearest(unknown: Sequence[Pair], protocol: Protocol) -> str:
+    """How many more repetitions the pair nearest to a decision needs."""
+    nearest = min(unknown, key=lambda pair: pair.more)
     against = f" against {nearest.second}" if len(unknown) > 1 else ""
-    return f"{_needed(nearest.more_seeds)}{against}"
+    return f"{_needed(nearest.more, protocol)}{against}"

@@ -5,7 +5,8 @@ Everything runs in NumPy and SciPy on the host. SciPy is imported by the functio
 """
 
 from jaxmlp.statistics.aggregates import iqm, mean
-from jaxmlp.statistics.comparisons import Paired, holm, paired, probability_of_improvement
+from jaxmlp.statistics.comparisons import Paired, holm, holm_confidence, paired, probability_of_improvement
+from jaxmlp.statistics.components import VarianceBudget, variance_budget
 from jaxmlp.statistics.planning import Sensitivity, seeds_needed, sensitivity
 from jaxmlp.statistics.profiles import Profile, performance_profile, profile_score
 from jaxmlp.statistics.samples import Interval
@@ -16,7 +17,9 @@ __all__ = [
     "Paired",
     "Profile",
     "Sensitivity",
+    "VarianceBudget",
     "holm",
+    "holm_confidence",
     "iqm",
     "mean",
     "median_time",
@@ -27,4 +30,5 @@ __all__ = [
     "seeds_needed",
     "sensitivity",
     "time_to_target",
+    "variance_budget",
 ]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jaxmlp.checks import check_count
+from jaxmlp.checks import check_count, check_non_negative
 from jaxmlp.statistics.samples import FloatArray, Interval, run_scores, scipy_stats, tail
 from jaxmlp.types import Scalar
 
@@ -14,7 +14,7 @@ _TRIMMED = 0.25
 _FEWEST_FOR_RESAMPLING = 10
 
 
-def mean(scores: ArrayLike, *, confidence: Scalar = 0.95) -> Interval:
+def mean(scores: ArrayLike, *, confidence: Scalar = 0.95, resolution: Scalar = 0.0) -> Interval:
     """The mean over runs and tasks, with an interval that also holds for skewed scores.
 
         T = (m - mu) / se,    k = third central moment of m / se^3
@@ -31,10 +31,12 @@ def mean(scores: ArrayLike, *, confidence: Scalar = 0.95) -> Interval:
     Args:
       scores: finite, (runs,) or (runs, tasks), at least two runs.
       confidence: the nominal coverage, above 0 and below 1.
+      resolution: the least difference that a score can show, such as 1 / (test rows) for an accuracy, at least 0. The
+        variance of a score counts as resolution^2 / 12 or more, that of a rounding error.
 
     Returns:
       An `Interval`. If the runs of every task are identical, they show nothing of the error of their mean: the limits
-      are NaN.
+      are NaN, unless there is a resolution and so many runs that a sign test could decide (at 95 %: six).
 
     Raises:
       TypeError: if the scores are not numbers.
@@ -48,8 +50,13 @@ def mean(scores: ArrayLike, *, confidence: Scalar = 0.95) -> Interval:
       Hall 1992, *On the removal of skewness by transformation*, J. R. Stat. Soc. B 54, 221-228; Welch 1947,
       https://doi.org/10.1093/biomet/34.1-2.28. rliable's `aggregate_mean` computes the same estimate.
     """
-    scores = run_scores("mean", "scores", scores)
-    return location(scores).interval(scipy_stats("mean"), tail("mean", confidence))
+    scores, floor = run_scores("mean", "scores", scores), rounding_variance("mean", resolution)
+    return location(scores, floor).interval(scipy_stats("mean"), tail("mean", confidence))
+
+
+def rounding_variance(function: str, resolution: Scalar) -> float:
+    """The variance of the rounding error of a score with this resolution."""
+    return float(check_non_negative(function, resolution=resolution)) ** 2 / 12
 
 
 class Location(NamedTuple):
@@ -60,16 +67,18 @@ class Location(NamedTuple):
       error: its standard error; 0 if the runs of every task are identical.
       skewness: the skewness of the mean (not of single scores).
       freedom: the degrees of freedom of the error.
+      identical: whether the runs of every task are identical, so that the error is not measured but assumed.
     """
 
     estimate: float
     error: float
     skewness: float
     freedom: float
+    identical: bool = False
 
     def interval(self, stats: ModuleType, outside: float) -> Interval:
-        """The smallest interval that contains Student's and Hall's; NaN limits if the error is 0."""
-        if self.error == 0:
+        """The smallest interval that contains Student's and Hall's; NaN limits if the runs cannot give one."""
+        if self.error == 0 or (self.identical and self._sign_test > 2 * outside):
             return Interval(self.estimate, np.nan, np.nan)
         t = stats.t.isf(outside, self.freedom)
         hall_low, hall_high = self._unskewed(t), self._unskewed(-t)
@@ -79,12 +88,17 @@ class Location(NamedTuple):
     def p_value(self, stats: ModuleType) -> float:
         """The p-value of a mean of 0, at most 1 - confidence exactly if the interval excludes 0.
 
-        For identical scores of one task other than 0 it is that of the sign test.
+        For identical scores of one task other than 0 it is at least that of the sign test.
         """
         if self.error == 0:
-            return 2.0**-self.freedom if self.estimate else 1.0
+            return self._sign_test if self.estimate else 1.0
         t = self.estimate / self.error
-        return float(2 * stats.t.sf(min(abs(t), abs(self._skewed(t))), self.freedom))
+        p_value = float(2 * stats.t.sf(min(abs(t), abs(self._skewed(t))), self.freedom))
+        return max(p_value, self._sign_test) if self.identical else p_value
+
+    @property
+    def _sign_test(self) -> float:
+        return 2.0**-self.freedom
 
     def _skewed(self, t):
         """Hall's transformation: increasing in t, and distributed about like Student's t for this skewness."""
@@ -99,8 +113,8 @@ class Location(NamedTuple):
         return 3 / self.skewness * (np.cbrt(1 + self.skewness * (t - self.skewness / 6)) - 1)
 
 
-def location(scores: FloatArray) -> Location:
-    """The `Location` of scores (runs, tasks)."""
+def location(scores: FloatArray, floor: float = 0.0) -> Location:
+    """The `Location` of scores (runs, tasks), whose variance counts as `floor` or more."""
     runs, tasks = scores.shape
     constant = np.ptp(scores, axis=0) == 0  # the mean of equal scores may differ from them by rounding
     deviations = np.where(constant, 0.0, scores - scores.mean(axis=0))
@@ -108,11 +122,11 @@ def location(scores: FloatArray) -> Location:
     estimate = float(np.where(constant, scores[0], scores.mean(axis=0)).mean())
     total = np.sum(variances)
     if total == 0:
-        return Location(estimate, 0.0, 0.0, runs - 1.0)
+        return Location(estimate, float(np.sqrt(floor / runs / tasks)), 0.0, runs - 1.0, True)
     third = np.sum(np.mean(deviations**3, axis=0)) / runs**2
     skewness = third / (total * (runs - 1) / runs) ** 1.5
     freedom = total**2 / np.sum(variances**2) * (runs - 1)
-    return Location(estimate, np.sqrt(total) / tasks, skewness, freedom)
+    return Location(estimate, float(np.sqrt(max(total, tasks * floor / runs))) / tasks, skewness, freedom)
 
 
 def iqm(scores: ArrayLike, *, confidence: Scalar = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:

@@ -10,7 +10,7 @@ import jaxmlp
 from jaxmlp.compare import PROTOCOLS, Contestant, Protocol, UserError
 from jaxmlp.compare.comparison import checked_protocol
 from jaxmlp.compare.contestants import OPTIMIZERS, parse_contestants
-from jaxmlp.compare.protocols import rules
+from jaxmlp.compare.rulebook import rules
 from jaxmlp.compare.search import SPACE, points
 
 
@@ -113,9 +113,12 @@ def test_optimizers_that_cannot_be_used(given, text):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_fresh_seeds_take_no_part_in_tuning_and_studies_share_nothing(protocol):
-    seeds = [protocol.fresh_seeds_of(study) + protocol.tuning_seeds_of(study) for study in range(protocol.studies)]
+    places = [(repetition, study) for repetition in range(protocol.repetitions) for study in range(protocol.studies)]
+    reruns = [protocol, protocol._replace(seed=1)]
+    seeds = [one.fresh_seeds_of(*place) + one.tuning_seeds_of(*place) for one in reruns for place in places]
     flat = [seed for study in seeds for seed in study]
-    assert len(flat) == len(set(flat)) == protocol.studies * (protocol.seeds + protocol.tuning_seeds)
+    assert len(flat) == len(set(flat)) == 2 * len(places) * (protocol.seeds + protocol.tuning_seeds)
+    assert protocol.split_seed_of(0) != reruns[1].split_seed_of(0)
 
 
 def test_the_published_protocols():
@@ -123,13 +126,13 @@ def test_the_published_protocols():
     rates = [point["learning_rate"] for point in points(deepobs, one("adam"), 0)]
     assert (rates[0], rates[-1], len(rates), deepobs.seeds) == (pytest.approx(1e-5), pytest.approx(1e2), 36, 10)
     np.testing.assert_allclose(np.diff(np.log10(rates)), 0.2)
-    assert (algoperf.score, algoperf.studies) == ("time", 5)
+    assert (algoperf.score, algoperf.studies) == ("time", 3)
     assert any("misses it counts as infinite" in rule for rule in rules(algoperf))
     assert any("36 trials, on a log grid, with learning rates from 1e-05 to 100" in rule for rule in rules(deepobs))
 
 
 def test_random_search_gives_every_optimizer_as_many_trials_in_one_space():
-    protocol = PROTOCOLS["algoperf"]
+    protocol = PROTOCOLS["algoperf"]._replace(trials=20)
     few = {name: points(protocol, one(name), 0) for name in ("gd", "momentum", "adam", "optax:adam")}
     assert {len(trials) for trials in few.values()} == {protocol.trials}
     assert set(few["gd"][0]) == {"learning_rate"} and set(few["adam"][0]) == {"learning_rate", "b1", "b2", "eps"}
@@ -152,7 +155,7 @@ def test_protocols_are_checked():
         checked_protocol("standard", {"colour": 3})
     with pytest.raises(UserError, match="unknown protocol 3"):
         checked_protocol(3)
-    assert checked_protocol(Protocol("mine", seeds=4)).runs == 4
+    assert checked_protocol(Protocol("mine", repetitions=3, seeds=4)).runs == 12
     assert isinstance(one("adam"), Contestant)
 
 

@@ -26,7 +26,7 @@ from jaxmlp.compare.files import is_in_file
 from jaxmlp.compare.terminal import Follower, Screen, show_findings
 from tests.compare.test_report import outcome as made_up
 
-TINY = Protocol("tiny", trials=2, low=0.01, high=0.1, tuning_seeds=1, seeds=2)
+TINY = Protocol("tiny", trials=2, low=0.01, high=0.1, repetitions=2, seeds=1)
 NAMES = ("[/red] $x^$ | a", "_hidden", "../..", "\x1b[31m\ud800", "大")
 
 
@@ -44,7 +44,7 @@ def hostile():
     places = [(problem, place, name) for problem in problems for place, name in enumerate(NAMES)]
     outcomes = {(problem.name, name): made_up(problem, place, name, random) for problem, place, name in places}
     contestants = tuple(parse_contestants(dict.fromkeys(NAMES, "gd")))
-    return Comparison(Protocol("[/x]", seeds=8), problems, contestants, outcomes, {"jax": "0"}, 1.0)
+    return Comparison(Protocol("[/x]", repetitions=1, seeds=8), problems, contestants, outcomes, {"jax": "0"}, 1.0)
 
 
 def test_hostile_names_reach_a_report_and_an_ascii_screen(hostile, tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_the_report_is_written_whatever_the_screen_does(tmp_path, monkeypatch, c
     monkeypatch.setattr(sys, "stdout", Closed())
     path = tmp_path / "mine.csv"
     path.write_text("x,y\n" + "\n".join(f"{i % 7},{(i % 7) / 2 + 0.25}" for i in range(60)))
-    options = ["--optimizers", "gd@0.1", "--seeds", "2", "--epochs", "1", "--hidden", "none"]
+    options = ["--optimizers", "gd@0.1", "--repetitions", "2", "--epochs", "1", "--hidden", "none"]
     command.main(["--problems", str(path), *options, "--out", str(tmp_path / "out")])
     assert (tmp_path / "out" / "report.html").exists()
 

@@ -57,7 +57,9 @@ def report(tmp_path_factory):
         for problem in problems
         for place, name in enumerate(NAMES)
     }
-    comparison = Comparison(Protocol("made up", seeds=8), problems, tuple(contestants), outcomes, {"jax": "0"}, 1.0)
+    comparison = Comparison(
+        Protocol("made up", repetitions=1, seeds=8), problems, tuple(contestants), outcomes, {"jax": "0"}, 1.0
+    )
     folder = tmp_path_factory.mktemp("report")
     return write_report(analyze(comparison), folder)
 

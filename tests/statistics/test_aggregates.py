@@ -230,3 +230,11 @@ def test_errors_say_function_argument_rule_and_value(call, error, message):
     with pytest.raises(error) as caught:
         call()
     assert str(caught.value) == message
+
+
+def test_identical_runs_with_a_resolution_have_an_interval_if_there_are_enough():
+    half = stats.t.ppf(0.975, 5) * 0.1 / np.sqrt(12 * 6)
+    assert statistics.mean([0.5] * 6, resolution=0.1) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+    assert np.isnan(statistics.mean([0.5] * 5, resolution=0.1).low) and np.isnan(statistics.mean([0.5] * 6).low)
+    two = statistics.mean(np.full((6, 2), 0.5), resolution=0.1)
+    assert two.high - 0.5 == pytest.approx(half / np.sqrt(2))

@@ -155,7 +155,73 @@ def test_holm_by_hand():
     assert statistics.holm([0.02, 0.0, 1.0]).tolist() == [0.04, 0.0, 1.0] and statistics.holm([]).shape == (0,)
 
 
+def test_holm_confidences_by_hand():
+    # Sorted 0.01, 0.02, 0.3, 0.5: 4 * 0.01 < 0.05, but 3 * 0.02 >= 0.05 ends the procedure at a third of 0.05.
+    found = statistics.holm_confidence([0.3, 0.01, 0.02, 0.5])
+    assert found == pytest.approx([1 - 0.05 / 3, 1 - 0.05 / 4, 1 - 0.05 / 3, 1 - 0.05 / 3])
+    assert statistics.holm_confidence([0.001, 0.002], confidence=0.9) == pytest.approx([0.95, 0.9])
+    assert statistics.holm_confidence([]).shape == (0,)
+
+
+def test_holm_and_its_intervals_agree():
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        scores = random.normal(size=(6, 8)) + 0.8 * random.normal(size=6)[:, None]
+        plain = [statistics.paired(row, np.zeros(8)).p_value for row in scores]
+        levels = statistics.holm_confidence(plain)
+        for row, adjusted, confidence in zip(scores, statistics.holm(plain), levels, strict=True):
+            low, high = statistics.paired(row, np.zeros(8), confidence=confidence).difference[1:]
+            assert (low > 0 or high < 0) == (adjusted < 0.05)
+
+
+def test_the_resolution_is_a_floor_of_the_error():
+    a, b = np.full(12, 0.75), np.full(12, 0.5)
+    result = statistics.paired(a, b, resolution=0.1)
+    error = np.sqrt(2 * 0.1**2 / 12 / 12)
+    half = stats.t.ppf(0.975, 11) * error
+    assert result.difference == pytest.approx((0.25, 0.25 - half, 0.25 + half))
+    assert result.p_value == pytest.approx(max(2 * stats.t.sf(0.25 / error, 11), 2.0**-11))
+    few = statistics.paired(a[:5], b[:5], resolution=0.1)
+    assert np.isnan(few.difference.low) and few.p_value >= 1 / 16
+    varied = RUNS + np.arange(11.0)
+    assert statistics.paired(varied, RUNS, resolution=0.1) == statistics.paired(varied, RUNS)
+    nearly = statistics.paired(np.array([0.75, 0.7500001] * 6), b, resolution=0.1).difference
+    assert nearly.high - nearly.low == pytest.approx(2 * half, rel=1e-6)
+    same = statistics.paired(b, b, resolution=0.1)
+    assert (same.p_value, same.difference) == (1.0, pytest.approx((0.0, -half, half)))
+
+
+def test_overlapping_splits_widen_the_error():
+    a = np.array(RUNS)
+    plain, wider = (statistics.paired(a, np.full(11, 3.0), overlap=overlap) for overlap in (0.0, 0.25))
+    factor = np.sqrt(1 / 11 + 0.25) / np.sqrt(1 / 11)
+    for end in ("low", "high"):
+        ends = [getattr(one.difference, end) - one.difference.estimate for one in (plain, wider)]
+        assert ends[1] == pytest.approx(factor * ends[0])
+    assert wider.p_value > plain.p_value and (wider.wins, wider.n) == (plain.wins, plain.n)
+
+
 WRONG = [
+    (
+        lambda: statistics.holm_confidence([2.0]),
+        ValueError,
+        "holm_confidence: p_values must be at least 0 and at most 1, got [2.0]",
+    ),
+    (
+        lambda: statistics.holm_confidence([0.5], confidence=0.0),
+        ValueError,
+        "holm_confidence: confidence must be above 0 and below 1, got 0.0",
+    ),
+    (
+        lambda: statistics.paired([1.0, 2.0], [0.0, 1.0], resolution=-1.0),
+        ValueError,
+        "paired: resolution must be a finite number of at least 0, got -1.0",
+    ),
+    (
+        lambda: statistics.paired([1.0, 2.0], [0.0, 1.0], overlap=-1.0),
+        ValueError,
+        "paired: overlap must be a finite number of at least 0, got -1.0",
+    ),
     (lambda: statistics.holm(0.5), ValueError, "holm: p_values must be of shape (comparisons,), got ()"),
     (
         lambda: statistics.probability_of_improvement(np.ones((3, 2)), np.ones((4, 1))),
