@@ -43,7 +43,7 @@ def resolution(problem: Problem, protocol: Protocol, outcome: Outcome) -> float:
     """The least difference that an observation can show: a test row, an epoch, or the last digit that is reported."""
     if protocol.score == "time":
         least = 1.0 / problem.epochs**2
-    elif problem.metric == "accuracy":
+    elif problem.in_percent:
         least = 1.0 / problem.rows[2]
     else:
         largest = float(np.abs(outcome.fresh["score"]).max())

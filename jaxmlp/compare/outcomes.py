@@ -172,7 +172,13 @@ def tuning_table(problem: Problem, study: jaxmlp.Study, seeds: int) -> pd.DataFr
     tuned = (sign * table[f"validation_{problem.tuned_on}"]).where(healthy, -np.inf)
     # A loss, or the distance of an accuracy or R2 from 1, as if two more rows with a loss of 1 had been seen: on few
     # rows a loss near 0 is luck. Other metrics are none.
-    excess = -tuned if problem.tuned_on == "loss" else 1.0 - tuned if problem.tuned_on in ("accuracy", "r2") else np.nan
+    excess = (
+        -tuned
+        if problem.tuned_on == "loss"
+        else 1.0 - tuned
+        if problem.tuned_on in ("accuracy", "balanced_accuracy", "r2")
+        else np.nan
+    )
     excess += 2.0 / problem.rows[1]
     return table.assign(point=table.index // seeds, tuned=tuned, excess=excess, time=_times(problem, study))
 
