@@ -152,7 +152,7 @@ def _uniform(count, *, start, period):
     done = count - cast(start, count)
     before = jnp.maximum(done, 0) // cast(period, count)
     share = 1 / (1 + before.astype(jnp.result_type(float)))
-    return jnp.where((done <= 0) | (done % cast(period, count) == 0), share, 0)
+    return jnp.where((done < 0) | (done % cast(period, count) == 0), share, 0)
 
 
 class LookaheadState(NamedTuple):
