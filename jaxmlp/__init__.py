@@ -9,6 +9,7 @@ from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, m
 from jaxmlp.masks import dropout, dropout_mask
 from jaxmlp.metrics import accuracy, r2
 from jaxmlp.mlp import apply, init, truncated_normal
+from jaxmlp.models import Model, load_model, predict, save_model
 from jaxmlp.optimizers import (
     Optimizer,
     adadelta,
@@ -64,6 +65,7 @@ __all__ = [
     "Cause",
     "Data",
     "Learner",
+    "Model",
     "Optimizer",
     "Progress",
     "Result",
@@ -115,6 +117,7 @@ __all__ = [
     "linear_schedule",
     "lion",
     "load",
+    "load_model",
     "load_study",
     "lookahead",
     "make_train_step",
@@ -124,6 +127,7 @@ __all__ = [
     "nadam",
     "nesterov",
     "perceptron",
+    "predict",
     "prodigy",
     "projected",
     "r2",
@@ -132,6 +136,7 @@ __all__ = [
     "relu",
     "resplit",
     "rmsprop",
+    "save_model",
     "scaled",
     "schedule_free_adamw",
     "schedule_free_sgd",
