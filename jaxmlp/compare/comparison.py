@@ -172,7 +172,7 @@ def traced(problem: Problem) -> Problem:
       UserError: if it cannot be trained, or does not evaluate its metric.
     """
     learner = problem.learner(jaxmlp.gd(0.1))
-    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size}
+    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size, "order": problem.order}
     try:
         for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
             jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
