@@ -1,6 +1,5 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import jaxmlp
 from jaxmlp.compare.contestants import Contestant, Optimizers, parse_contestants
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.machine import environment
 from jaxmlp.compare.outcomes import Outcome, outcome_of
 from jaxmlp.compare.problems import Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
@@ -98,7 +98,7 @@ def compare(
             where = None if directory is None else Path(directory) / for_file_name(problem.name)
             told = None if follow is None else _bound(follow, problem, contestant, protocol)
             outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)
-    return Comparison(protocol, found, contestants, outcomes, _environment(), time.perf_counter() - began)
+    return Comparison(protocol, found, contestants, outcomes, environment(), time.perf_counter() - began)
 
 
 def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = None) -> Protocol:
@@ -196,16 +196,3 @@ def _bound(
     total = protocol.repetitions * protocol.studies * (tuning + fresh)
     total += (protocol.repetitions - 1) * protocol.seeds * (tuned and protocol.crossed)
     return lambda text, done: follow(problem, contestant, text, done, total)
-
-
-def _environment() -> dict[str, str]:
-    """What the numbers depend on besides the protocol."""
-    return {
-        "jaxmlp": jaxmlp.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
-        "date": time.strftime("%Y-%m-%d"),
-    }
