@@ -12,11 +12,11 @@ All of this needs more than the core: `pip install 'jaxmlp[compare]'`.
 The modules, each importing only those above it:
 
 errors, escape, files      errors for users, text for each output format, objects from users' files
-machine                    processor and versions
 problems/                  data, network, loss, budget, target, metric
 contestants, protocols     optimizers, and the rules as data
-rulebook                   the rules in words
+axes                       schedules and weight decay for every optimizer
 search, choice             where tuning searches, and what it chooses
+rulebook                   the rules in words
 trainer, outcomes          one optimizer on one problem
 observations               the observations that statistics are about
 comparison                 all of them
@@ -26,7 +26,6 @@ findings                   all of these, computed once
 style, figures, tables     what a reader sees
 report, terminal           the HTML page, the screen
 reading, command           how files are read, the command line
-suite/                     failure modes: many tiny tasks, and who passes them
 """
 
 from importlib.util import find_spec
@@ -39,6 +38,7 @@ if _missing:
         name=_missing[0],
     )
 
+from jaxmlp.compare.choice import chosen_point
 from jaxmlp.compare.comparison import Comparison, Follow, compare
 from jaxmlp.compare.contestants import OPTIMIZERS, Contestant, Optimizers
 from jaxmlp.compare.errors import UserError
@@ -49,7 +49,6 @@ from jaxmlp.compare.problems import PROBLEMS, Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
 from jaxmlp.compare.report import write_report
 from jaxmlp.compare.rulebook import rules
-from jaxmlp.compare.suite import SuiteResult, run_suite, write_suite_report
 
 __all__ = [
     "OPTIMIZERS",
@@ -65,14 +64,12 @@ __all__ = [
     "Problem",
     "ProblemLike",
     "Protocol",
-    "SuiteResult",
     "UserError",
     "analyze",
+    "chosen_point",
     "compare",
     "find_problem",
     "network",
     "rules",
-    "run_suite",
     "write_report",
-    "write_suite_report",
 ]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jaxmlp
-from jaxmlp.compare.comparison import checked_problems, checked_protocol, compare
-from jaxmlp.compare.contestants import OPTIMIZERS, parse_contestants, split_outside_brackets
+from jaxmlp.compare.axes import SCHEDULES
+from jaxmlp.compare.comparison import checked_contestants, checked_problems, checked_protocol, compare
+from jaxmlp.compare.contestants import OPTIMIZERS, split_outside_brackets
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.escape import for_file_name
 from jaxmlp.compare.files import exists
@@ -36,7 +37,7 @@ _OF_PROTOCOL = (
         "choice",
         "score",
     ),
-    *("low", "high", "margin"),
+    *("low", "high", "margin", "schedule"),
 )
 _OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
@@ -51,8 +52,6 @@ _EPILOG = f"""\
 optimizers:
 {_wrapped(OPTIMIZERS)}
   momentum(decay=0.99)        with other arguments
-  cautious(adamw)             around another, as are averaged(adam, decay=0.99),
-                              swa(adam, 1000) and lookahead(adam)
   optax:lion                  from an installed module
   my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)
   adam@1e-3                   at this learning rate, not tuned
@@ -70,7 +69,9 @@ problems:
 protocols:
   standard                    a minute for a small problem
   deepobs                     Schneider, Balles & Hennig 2019
-  algoperf                    Dahl et al. 2023: studies of random search, scored by the time to the target
+  algoperf                    the AlgoPerf benchmark: 3 studies of 5 random trials, scored by the time to the target
+  valley_untuned, valley_small, valley_medium, valley_large
+                              Schmidt, Schneider & Hennig 2021: four budgets of random search
 
 The report is written to a folder of its own for each set of problems and protocol. An interrupted comparison resumes
 when the same command is run again.
@@ -115,8 +116,10 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     add("--choice", choices=("smooth", "best"), help=f"{choice} ({_defaults('choice')})")
     add("--studies", type=int, help=f"tunings in each repetition, whose median counts ({_defaults('studies')})")
     add("--search", choices=("grid", "random"), help=f"how trials are placed ({_defaults('search')})")
-    tune = "what is tuned; all implies --search random"
-    add("--tune", choices=("learning_rate", "all"), help=f"{tune} ({_defaults('tune')})")
+    tune = "what is tuned with the learning rate: all of an optimizer's own numbers, or names such as "
+    tune += "weight_decay,warmup,schedule,b2; both imply --search random; nothing for the usual learning rates"
+    add("--tune", metavar="NAMES", help=f"{tune} ({_defaults('tune')})")
+    add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({_defaults('schedule')})")
     score = "what is compared: the test metric, or the epochs to the target"
     add("--score", choices=("metric", "time"), help=f"{score} ({_defaults('score')})")
     margin = "no difference: within so many standard deviations of a score over repetitions"
@@ -162,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(options: argparse.Namespace, screen: Screen) -> None:
     """The comparison of a command line."""
     protocol = checked_protocol(options.protocol, {name: getattr(options, name) for name in _OF_PROTOCOL})
-    contestants = parse_contestants(options.optimizers)
+    contestants = checked_contestants(options.optimizers, protocol)
     given = [options.problems] if exists(options.problems) else split_outside_brackets(options.problems)
     given = [source.strip() for source in given]
     reading = reading_of(options, given)

@@ -1,5 +1,6 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
+import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 
 import jaxmlp
+from jaxmlp.compare.axes import SCHEDULES
 from jaxmlp.compare.contestants import Contestant, Optimizers, parse_contestants
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.escape import for_file_name
-from jaxmlp.compare.machine import environment
 from jaxmlp.compare.outcomes import Outcome, outcome_of
 from jaxmlp.compare.problems import Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
+from jaxmlp.compare.search import SPACE, untuned
 
 Follow: TypeAlias = Callable[[Problem, Contestant, str, int, int], object]
 """`follow(problem, contestant, text, runs_done, runs_in_total)`, called as runs end."""
@@ -90,7 +92,7 @@ def compare(
     """
     protocol = checked_protocol(protocol, changes)
     found = checked_problems(problems)
-    contestants = tuple(parse_contestants(optimizers))
+    contestants = checked_contestants(optimizers, protocol)
     began = time.perf_counter()
     outcomes = {}
     for problem in found:
@@ -98,7 +100,7 @@ def compare(
             where = None if directory is None else Path(directory) / for_file_name(problem.name)
             told = None if follow is None else _bound(follow, problem, contestant, protocol)
             outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)
-    return Comparison(protocol, found, contestants, outcomes, environment(), time.perf_counter() - began)
+    return Comparison(protocol, found, contestants, outcomes, _environment(), time.perf_counter() - began)
 
 
 def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = None) -> Protocol:
@@ -121,14 +123,18 @@ def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = 
     for name, choices in _CHOICES.items():
         if getattr(known, name) not in choices:
             raise UserError(f"{name} must be one of {', '.join(choices)}, got {getattr(known, name)!r}")
-    if known.tune == "all" and known.search == "grid":
+    names = {"learning_rate", "nothing", "all", *SPACE}
+    wrong = sorted(set(known.tune.split(",")) - names)
+    if wrong:
+        raise UserError(f"tune must be names of {', '.join(sorted(names))}, separated by commas, got {wrong[0]!r}")
+    if known.tune not in ("learning_rate", "nothing") and known.search == "grid":
         return known._replace(search="random")  # a grid of several hyperparameters would be too coarse in each
     return known
 
 
 _CHOICES = {
     "search": ("grid", "random"),
-    "tune": ("learning_rate", "all"),
+    "schedule": SCHEDULES,
     "choice": ("smooth", "best"),
     "split": ("fresh", "fixed"),
     "score": ("metric", "time"),
@@ -148,6 +154,16 @@ def _check_counts(protocol: Protocol) -> None:
         raise UserError(f"repetitions must be at least 2 for studies, got {protocol.repetitions}")
     if not protocol.margin > 0:
         raise UserError(f"margin must be above 0, got {protocol.margin:g}")
+
+
+def checked_contestants(optimizers: Optimizers, protocol: Protocol) -> tuple[Contestant, ...]:
+    """The optimizers, at their usual learning rates if nothing is tuned.
+
+    Raises:
+      UserError: if one cannot be used, or has no usual learning rate.
+    """
+    contestants = tuple(parse_contestants(optimizers))
+    return untuned(contestants) if protocol.tune == "nothing" else contestants
 
 
 def checked_problems(problems: ProblemLike | Sequence[ProblemLike]) -> tuple[Problem, ...]:
@@ -172,7 +188,7 @@ def traced(problem: Problem) -> Problem:
       UserError: if it cannot be trained, or does not evaluate its metric.
     """
     learner = problem.learner(jaxmlp.gd(0.1))
-    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size, "order": problem.order}
+    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size}
     try:
         for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
             jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
@@ -196,3 +212,16 @@ def _bound(
     total = protocol.repetitions * protocol.studies * (tuning + fresh)
     total += (protocol.repetitions - 1) * protocol.seeds * (tuned and protocol.crossed)
     return lambda text, done: follow(problem, contestant, text, done, total)
+
+
+def _environment() -> dict[str, str]:
+    """What the numbers depend on besides the protocol."""
+    return {
+        "jaxmlp": jaxmlp.__version__,
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
+        "date": time.strftime("%Y-%m-%d"),
+    }

@@ -5,6 +5,7 @@ and seeds. With a single repetition each seed is an observation.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,16 +56,17 @@ def resolution(problem: Problem, protocol: Protocol, outcome: Outcome) -> float:
 def by_seed(problem: Problem, protocol: Protocol, table: pd.DataFrame) -> np.ndarray:
     """(repetitions, seeds) scores of which more is better; repetitions that the table lacks are NaN."""
     sign = 1.0 if problem.mode == "max" else -1.0
-    values = 1.0 / table["time"] if protocol.score == "time" else sign * table["score"]
+    values: Any = 1.0 / table["time"] if protocol.score == "time" else sign * table["score"]
     found = np.full((protocol.repetitions, protocol.seeds), np.nan)
+    repetition: Any
     for repetition, group in values.groupby(table["repetition"]):
-        found[int(repetition)] = group.to_numpy(float)  # pyright: ignore[reportArgumentType]
+        found[int(repetition)] = group.to_numpy(float)
     return found
 
 
-def _observed(protocol: Protocol, fresh: pd.DataFrame, value: Callable[[pd.DataFrame], pd.Series]) -> np.ndarray:
+def _observed(protocol: Protocol, fresh: pd.DataFrame, value: Callable[[pd.DataFrame], Any]) -> np.ndarray:
     """(units,): means over seeds, then medians over the studies of a repetition."""
-    values = value(fresh)
+    values: Any = value(fresh)
     if protocol.unit == "seed":
         return values.to_numpy(float)
     means = values.groupby([fresh["repetition"], fresh["study"]]).mean()

@@ -52,9 +52,9 @@ class _Part(NamedTuple):
 
     tuning: pd.DataFrame
     chosen: dict[str, float] = {}  # noqa: RUF012 (never changed)
-    fresh: pd.DataFrame | None = None
-    crossed: pd.DataFrame | None = None
-    curves: dict[str, pd.DataFrame] = {}  # noqa: RUF012
+    fresh: Any = None
+    crossed: Any = None
+    curves: dict[str, Any] = {}  # noqa: RUF012
 
 
 def outcome_of(
@@ -73,7 +73,7 @@ def outcome_of(
       directory: where its studies are stored, so that the same call resumes after an interruption; None: nowhere.
       follow: a function of (text, runs done), for a progress bar.
     """
-    trainer = Trainer(problem, contestant, directory, follow)
+    trainer = Trainer(problem, contestant, directory, follow, protocol.schedule)
     parts: list[_Part] = []
     try:
         for repetition in range(protocol.repetitions):
@@ -157,7 +157,7 @@ def _tuned(
     return part._replace(fresh=fresh, curves=_curves(split, found, rows))
 
 
-def _curves(problem: Problem, study: jaxmlp.Study, rows: np.ndarray) -> dict[str, pd.DataFrame]:
+def _curves(problem: Problem, study: jaxmlp.Study, rows: np.ndarray) -> dict[str, Any]:
     """The learning curves of some runs of a study."""
     names = ["train_loss", *dict.fromkeys(["validation_loss", f"validation_{problem.metric}"])]
     return {name: study.history(name)[rows] for name in names}

@@ -22,7 +22,9 @@ class Protocol(NamedTuple):
       trials: points tried for each optimizer, at least 2.
       low: lowest learning rate of the search, above 0.
       high: highest learning rate of the search.
-      tune: `learning_rate` alone, or `all`: every hyperparameter for which `search.SPACE` has a range.
+      tune: `learning_rate` alone; `all`, every hyperparameter of an optimizer for which `search.SPACE` has a range;
+        `nothing`, for the usual learning rates; or names separated by commas, which are tuned with the learning rate:
+        of hyperparameters, and `weight_decay`, `warmup` and `schedule` for every optimizer.
       tuning_seeds: seeds for each point.
       choice: `smooth`, the point of a grid with the best smoothed mean; or `best`, the point with the best mean.
       repetitions: how often the whole procedure is repeated: split, tuning, fresh seeds. Intervals and tests are over
@@ -31,6 +33,7 @@ class Protocol(NamedTuple):
       studies: tunings within a repetition; the median over studies is the score of the repetition.
       seeds: fresh seeds for each study, whose mean is its score; 0: the score is that of the chosen trial itself.
       score: `metric`, the problem's own on test rows; or `time`, the epochs to its target, infinite if it is missed.
+      schedule: of the learning rate, a name in `axes.SCHEDULES`.
       margin: optimizers do not differ if their difference is within this share of the standard deviation of a score
         from repetition to repetition.
       seed: another number repeats the whole comparison with other splits, tuning seeds and fresh seeds.
@@ -49,6 +52,7 @@ class Protocol(NamedTuple):
     studies: int = 1
     seeds: int = 2
     score: str = "metric"
+    schedule: str = "constant"
     margin: float = 0.5
     seed: int = 0
 
@@ -88,6 +92,19 @@ class Protocol(NamedTuple):
         return self.seed * _SEEDS_OF_A_RERUN + repetition + 1
 
 
+def _valley() -> dict[str, Protocol]:
+    """Schmidt, Schneider & Hennig 2021, "Descending through a Crowded Valley": four budgets of random search.
+
+    A trial has one seed; combine each budget with a `schedule` and without. All is repeated here, to know its error.
+    """
+    budgets = {"small": 25, "medium": 50, "large": 75}
+    searched = Protocol("valley_small", "random", tune="all", choice="best", repetitions=10)
+    return {
+        "untuned": searched._replace(name="valley_untuned", tune="nothing"),
+        **{name: searched._replace(name=f"valley_{name}", trials=trials) for name, trials in budgets.items()},
+    }
+
+
 PROTOCOLS: dict[str, Protocol] = {
     # The main job: the whole procedure, repeated, at a minute's cost.
     "standard": Protocol("standard"),
@@ -102,4 +119,5 @@ PROTOCOLS: dict[str, Protocol] = {
     "algoperf": Protocol(
         *("algoperf", "random", 5), tune="all", choice="best", repetitions=10, studies=3, seeds=0, score="time"
     ),
+    **{f"valley_{name}": one for name, one in _valley().items()},
 }

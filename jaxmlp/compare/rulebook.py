@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from jaxmlp.compare.axes import SCHEDULES
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.search import Range, spaces
 
 
 def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[str]:
@@ -20,7 +22,9 @@ def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[st
     if fixed:
         verb = "run at their given learning rates" if len(fixed) > 1 else "runs at its given learning rate"
         said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
-    said += [_fresh(protocol, tuned), _SCORES[protocol.score], *_repeated(protocol)]
+    tuned_ones = [one for one in contestants if one.rate is None]
+    said += [*_spaces(protocol, tuned_ones), *_schedule(protocol), _fresh(protocol, tuned), _SCORES[protocol.score]]
+    said += _repeated(protocol)
     return [*said, "A run that diverged stays in the statistics."]
 
 
@@ -74,6 +78,29 @@ def _choice(protocol: Protocol) -> str:
     what = "learning rate is" if protocol.tune == "learning_rate" else "hyperparameters are"
     pronoun = "that" if protocol.tune == "learning_rate" else "those"
     return f"Its {what} {pronoun} of the trial {_CHOICES[protocol.score, protocol.choice]}."
+
+
+def _spaces(protocol: Protocol, contestants: Sequence[Contestant]) -> list[str]:
+    """What is searched beside the learning rate, a sentence for each family of optimizers."""
+    families: dict[str, list[str]] = {}
+    for one in contestants:
+        ranges = {name: part for name, part in spaces(protocol, one).items() if name != "learning_rate"}
+        if ranges:
+            words = ", ".join(_range(name, part) for name, part in ranges.items())
+            families.setdefault(words, []).append(one.name)
+    return [f"Searched too for {listed(names)}: {words}." for words, names in families.items()]
+
+
+def _range(name: str, part: Range) -> str:
+    if name == "schedule":
+        return f"schedule {', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}"
+    return f"{name} {' to '.join(sorted((f'{part.value(end):g}' for end in (part.low, part.high)), key=float))}"
+
+
+def _schedule(protocol: Protocol) -> list[str]:
+    if protocol.schedule == "constant":
+        return []
+    return [f"Learning rates follow the {protocol.schedule} schedule over the whole run; those named are its peak."]
 
 
 def _fresh(protocol: Protocol, tuned: bool) -> str:

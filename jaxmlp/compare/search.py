@@ -1,18 +1,25 @@
-"""Where tuning searches: one range per hyperparameter, whichever optimizer has it."""
+"""Where tuning searches: one range per hyperparameter, whichever optimizer has it, and untuned learning rates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import qmc
 
+from jaxmlp.compare.axes import AXES, SCHEDULES
 from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.protocols import Protocol
 
 
 def one_minus(number: float) -> float:
     """A decay at a given distance from 1: from 0.9 to 0.99 is as far as from 0 to 0.9."""
     return 1.0 - number
+
+
+def place_in_schedules(number: float) -> float:
+    """A place in `SCHEDULES`, each of them for as many numbers from 1 to e."""
+    return float(min(int(np.log(number) * len(SCHEDULES)), len(SCHEDULES) - 1))
 
 
 class Range(NamedTuple):
@@ -38,7 +45,41 @@ SPACE: dict[str, Range] = {
     "b1": Range(1e-3, 1.0, one_minus),
     "b2": Range(1e-4, 1e-1, one_minus),
     "eps": Range(1e-10, 1.0),
+    # What every optimizer can have (see `axes`).
+    "weight_decay": Range(1e-5, 1e-1),
+    "warmup": Range(1e-2, 0.3),
+    "schedule": Range(1.0, float(np.e), place_in_schedules),
 }
+# What the papers of these methods, or their usual implementations, start from.
+RATES: dict[str, float] = {
+    **dict.fromkeys(("gd", "momentum", "nesterov", "adagrad"), 1e-2),
+    **dict.fromkeys(("rmsprop", "adam", "nadam", "adamw", "amsgrad", "radam"), 1e-3),
+    "adamax": 2e-3,
+    "adadelta": 1.0,
+    "lion": 1e-4,
+}
+
+
+def untuned(contestants: Sequence[Contestant]) -> tuple[Contestant, ...]:
+    """The contestants at the learning rates that their methods start from.
+
+    Raises:
+      UserError: for one whose learning rate is neither given nor known.
+    """
+    unknown = [one.name for one in contestants if one.rate is None and one.family not in RATES]
+    if unknown:
+        raise UserError(
+            f"optimizer {unknown[0]!r} has no known default learning rate: give one, as in {unknown[0]}@1e-3"
+        )
+    return tuple(one._replace(rate=RATES[one.family or ""]) if one.rate is None else one for one in contestants)
+
+
+def spaces(protocol: Protocol, contestant: Contestant) -> dict[str, Range]:
+    """The ranges that tuning searches, the learning rate's first."""
+    asked = protocol.tune.split(",")
+    own = [name for name in contestant.arguments if name in SPACE and (name in asked or "all" in asked)]
+    names = dict.fromkeys([*own, *(name for name in AXES if name in asked)])
+    return {"learning_rate": Range(protocol.low, protocol.high), **{name: SPACE[name] for name in names}}
 
 
 def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[str, float]]:
@@ -48,12 +89,9 @@ def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[
     if protocol.search == "grid":
         grid = np.geomspace(protocol.low, protocol.high, protocol.trials)
         return [{"learning_rate": float(rate)} for rate in grid]
-    ranges = {"learning_rate": Range(protocol.low, protocol.high)}
-    if protocol.tune == "all":
-        ranges |= {name: SPACE[name] for name in contestant.arguments if name in SPACE}
-    unit = qmc.Halton(
-        len(ranges), rng=np.random.default_rng([protocol.seed, study] if protocol.seed else study)
-    ).random(protocol.trials)
+    ranges = spaces(protocol, contestant)
+    random = np.random.default_rng([protocol.seed, study] if protocol.seed else study)
+    unit = qmc.Halton(len(ranges), rng=random).random(protocol.trials)
     return [{name: _inside(one, place) for (name, one), place in zip(ranges.items(), row, strict=True)} for row in unit]
 
 

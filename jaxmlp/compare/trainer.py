@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 import jaxmlp
+from jaxmlp.compare.axes import configured
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.escape import for_file_name
 from jaxmlp.compare.problems import Problem
@@ -16,9 +17,9 @@ from jaxmlp.compare.problems import Problem
 _ANOTHER_STUDY = "directory must hold a study of"
 
 
-def _learner(problem: Problem, contestant: Contestant, **numbers: Any) -> jaxmlp.Learner:
+def _learner(problem: Problem, contestant: Contestant, steps: int, kind: str, /, **numbers: Any) -> jaxmlp.Learner:
     """The learner of a contestant with these hyperparameters."""
-    return problem.learner(contestant(**numbers))
+    return problem.learner(configured(contestant, steps, kind, numbers))
 
 
 class Trainer:
@@ -38,6 +39,7 @@ class Trainer:
         contestant: Contestant,
         directory: str | Path | None = None,
         follow: Callable[[str, int], object] | None = None,
+        schedule: str = "constant",
     ) -> None:
         self.problem: Problem = problem
         self.contestant: Contestant = contestant
@@ -45,8 +47,9 @@ class Trainer:
         self.reused: int = 0
         self.seconds: list[float] = []
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
+        steps = problem.epochs * problem.steps_per_epoch
         # One object for all studies and all repetitions: each of them finds what an earlier one has compiled.
-        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem, contestant)
+        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem, contestant, steps, schedule)
         self._follow = follow or (lambda text, done: None)
 
     def train(
@@ -82,7 +85,6 @@ class Trainer:
             "seeds": list(seeds),
             "epochs": self.problem.epochs,
             "batch_size": self.problem.batch_size,
-            "order": self.problem.order,
             "patience": self.problem.epochs if self.problem.keep == "best" else None,
             "directory": directory,
             "shard": (0, 1),  # a comparison needs all of its runs, whatever array job it is called from

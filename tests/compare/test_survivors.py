@@ -76,10 +76,11 @@ def test_the_algoperf_protocol_is_that_of_its_rules():
 def test_the_standard_protocol():
     protocol = PROTOCOLS["standard"]
     tuning = ("grid", 11, 1e-4, 10.0, "learning_rate", 1, "smooth")
-    assert protocol == Protocol("standard", *tuning, 20, "fresh", 1, 2, "metric", 0.5, 0)
+    assert protocol == Protocol("standard", *tuning, 20, "fresh", 1, 2, "metric", "constant", 0.5, 0)
     rates = [point["learning_rate"] for point in adam("standard")]
     np.testing.assert_allclose(np.log10(rates), -4 + 0.5 * np.arange(11), atol=1e-9)
-    assert list(PROTOCOLS) == ["standard", "deepobs", "algoperf"]
+    valley = [f"valley_{budget}" for budget in ("untuned", "small", "medium", "large")]
+    assert list(PROTOCOLS) == ["standard", "deepobs", "algoperf", *valley]
 
 
 def test_seeds_of_tuning_and_of_scored_runs_never_meet():
@@ -103,7 +104,8 @@ def test_decays_are_searched_below_one_and_by_their_distance_from_it():
     for name in ("decay", "momentum", "rho", "b1"):
         np.testing.assert_allclose(ends.pop(name), [0.999, 0.0], atol=1e-12)
     np.testing.assert_allclose(ends.pop("b2"), [0.9999, 0.9], atol=1e-12)
-    assert ends == {"eps": [1e-10, 1.0]}
+    axes = {"weight_decay": [1e-5, 1e-1], "warmup": [1e-2, 0.3], "schedule": [0.0, 4.0]}
+    assert ends == {"eps": [1e-10, 1.0], **axes}
     found = pd.DataFrame([point for study in range(20) for point in adam("algoperf", study)])
     assert found["b2"].between(0.9, 0.9999).all() and found["b1"].between(0.0, 0.999).all()
     assert found["learning_rate"].between(1e-4, 10.0).all() and found["eps"].between(1e-10, 1.0).all()
