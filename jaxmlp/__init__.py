@@ -9,6 +9,7 @@ from jaxmlp.losses import binary_cross_entropy, cross_entropy, huber, inertia, m
 from jaxmlp.masks import dropout, dropout_mask
 from jaxmlp.metrics import accuracy, r2
 from jaxmlp.mlp import apply, init, truncated_normal
+from jaxmlp.models import Model, load_model, predict, save_model
 from jaxmlp.optimizers import (
     Optimizer,
     adadelta,
@@ -20,12 +21,15 @@ from jaxmlp.optimizers import (
     ademamix,
     amsgrad,
     apply_updates,
+    averaged,
+    cautious,
     chain,
     clip,
     clip_by_global_norm,
     evaluation_params,
     gd,
     lion,
+    lookahead,
     momentum,
     nadam,
     nesterov,
@@ -36,6 +40,7 @@ from jaxmlp.optimizers import (
     schedule_free_adamw,
     schedule_free_sgd,
     sgd,
+    swa,
 )
 from jaxmlp.penalties import l1, l2, max_norm
 from jaxmlp.population import Progress, Study, load_study, successive_halving, train_many, use_cpu_devices
@@ -60,6 +65,7 @@ __all__ = [
     "Cause",
     "Data",
     "Learner",
+    "Model",
     "Optimizer",
     "Progress",
     "Result",
@@ -77,8 +83,10 @@ __all__ = [
     "amsgrad",
     "apply",
     "apply_updates",
+    "averaged",
     "balanced_weights",
     "binary_cross_entropy",
+    "cautious",
     "chain",
     "classifier",
     "clip",
@@ -109,7 +117,9 @@ __all__ = [
     "linear_schedule",
     "lion",
     "load",
+    "load_model",
     "load_study",
+    "lookahead",
     "make_train_step",
     "max_norm",
     "momentum",
@@ -117,6 +127,7 @@ __all__ = [
     "nadam",
     "nesterov",
     "perceptron",
+    "predict",
     "prodigy",
     "projected",
     "r2",
@@ -125,6 +136,7 @@ __all__ = [
     "relu",
     "resplit",
     "rmsprop",
+    "save_model",
     "scaled",
     "schedule_free_adamw",
     "schedule_free_sgd",
@@ -138,6 +150,7 @@ __all__ = [
     "step",
     "step_schedule",
     "successive_halving",
+    "swa",
     "tanh",
     "train_many",
     "truncated_normal",

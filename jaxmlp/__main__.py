@@ -1,4 +1,4 @@
-"""The command line: `jaxmlp compare ...`, or `python -m jaxmlp compare ...`."""
+"""The command line: `jaxmlp compare ...` and `jaxmlp suite ...`, or `python -m jaxmlp compare ...`."""
 
 import argparse
 import sys
@@ -14,8 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
       arguments: such as `["compare", "--list"]`; None: those of this process.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ["compare"]:
-        _compare(arguments[1:])
+    if arguments[:1] in (["compare"], ["suite"]):
+        _run(arguments[0], arguments[1:])
         return
     parser = argparse.ArgumentParser(
         prog="jaxmlp",
@@ -25,17 +25,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--version", action="version", version=f"jaxmlp {jaxmlp.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     commands.add_parser("compare", help="compare optimizers on data: verdicts with intervals, and a report")
+    commands.add_parser("suite", help="run optimizers on many tiny tasks that show how optimizers fail")
     parser.parse_args(arguments)
     parser.print_help()
 
 
-def _compare(arguments: Sequence[str]) -> None:
-    """The comparison, which needs more than the core."""
+def _run(name: str, arguments: Sequence[str]) -> None:
+    """A command, which needs more than the core."""
     try:
         from jaxmlp.compare import command
+        from jaxmlp.compare.suite import suite_command
     except ImportError as error:
         sys.exit(f"{error}")
-    command.main(arguments)
+    {"compare": command, "suite": suite_command}[name].main(arguments)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 
 from jaxmlp.checks import is_concrete
 
-__all__ = ["Static", "as_partial", "bind", "described", "strong"]
+__all__ = ["Static", "as_partial", "bind", "described", "strong", "unbound"]
 
 
 @jax.tree_util.register_static
@@ -60,6 +60,19 @@ class _WithFlags:
 
     def __call__(self, *args: Any, **numbers: Any) -> Any:
         return self.function(*args, **dict(self.flags), **numbers)
+
+
+def unbound(function: Partial) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+    """What was bound: the function, its positional arguments, its numbers by name, and its static values by name.
+
+    Example:
+      >>> unbound(bind(jnp.clip, max=1.0, min=Static(0)))[2:]
+      ({'max': 1.0}, {'min': 0})
+    """
+    inner = function.func
+    flags = dict(inner.flags) if isinstance(inner, _WithFlags) else {}
+    inner = inner.function if isinstance(inner, _WithFlags) else inner
+    return inner, function.args, dict(function.keywords), flags
 
 
 def described(function: Callable[..., Any]) -> str:

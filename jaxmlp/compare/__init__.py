@@ -12,6 +12,7 @@ All of this needs more than the core: `pip install 'jaxmlp[compare]'`.
 The modules, each importing only those above it:
 
 errors, escape, files      errors for users, text for each output format, objects from users' files
+machine                    processor and versions
 problems/                  data, network, loss, budget, target, metric
 contestants, protocols     optimizers, and the rules as data
 axes                       schedules and weight decay for every optimizer
@@ -26,6 +27,7 @@ findings                   all of these, computed once
 style, figures, tables     what a reader sees
 report, terminal           the HTML page, the screen
 reading, command           how files are read, the command line
+suite/                     failure modes: many tiny tasks, and who passes them
 """
 
 from importlib.util import find_spec
@@ -49,6 +51,7 @@ from jaxmlp.compare.problems import PROBLEMS, Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
 from jaxmlp.compare.report import write_report
 from jaxmlp.compare.rulebook import rules
+from jaxmlp.compare.suite import SuiteResult, run_suite, write_suite_report
 
 __all__ = [
     "OPTIMIZERS",
@@ -64,6 +67,7 @@ __all__ = [
     "Problem",
     "ProblemLike",
     "Protocol",
+    "SuiteResult",
     "UserError",
     "analyze",
     "chosen_point",
@@ -71,5 +75,7 @@ __all__ = [
     "find_problem",
     "network",
     "rules",
+    "run_suite",
     "write_report",
+    "write_suite_report",
 ]

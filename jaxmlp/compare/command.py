@@ -52,6 +52,8 @@ _EPILOG = f"""\
 optimizers:
 {_wrapped(OPTIMIZERS)}
   momentum(decay=0.99)        with other arguments
+  cautious(adamw)             around another, as are averaged(adam, decay=0.99),
+                              swa(adam, 1000) and lookahead(adam)
   optax:lion                  from an installed module
   my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)
   adam@1e-3                   at this learning rate, not tuned

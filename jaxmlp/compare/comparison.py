@@ -1,6 +1,5 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from jaxmlp.compare.axes import SCHEDULES
 from jaxmlp.compare.contestants import Contestant, Optimizers, parse_contestants
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.escape import for_file_name
+from jaxmlp.compare.machine import environment
 from jaxmlp.compare.outcomes import Outcome, outcome_of
 from jaxmlp.compare.problems import Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
@@ -100,7 +100,7 @@ def compare(
             where = None if directory is None else Path(directory) / for_file_name(problem.name)
             told = None if follow is None else _bound(follow, problem, contestant, protocol)
             outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)
-    return Comparison(protocol, found, contestants, outcomes, _environment(), time.perf_counter() - began)
+    return Comparison(protocol, found, contestants, outcomes, environment(), time.perf_counter() - began)
 
 
 def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = None) -> Protocol:
@@ -188,7 +188,7 @@ def traced(problem: Problem) -> Problem:
       UserError: if it cannot be trained, or does not evaluate its metric.
     """
     learner = problem.learner(jaxmlp.gd(0.1))
-    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size}
+    options: dict[str, Any] = {"epochs": problem.epochs, "batch_size": problem.batch_size, "order": problem.order}
     try:
         for data in [problem.data, problem.fresh_data] if problem.refit else [problem.data]:
             jax.eval_shape(lambda key, data=data: jaxmlp.fit(key, learner, data, **options), jax.random.key(0))
@@ -212,16 +212,3 @@ def _bound(
     total = protocol.repetitions * protocol.studies * (tuning + fresh)
     total += (protocol.repetitions - 1) * protocol.seeds * (tuned and protocol.crossed)
     return lambda text, done: follow(problem, contestant, text, done, total)
-
-
-def _environment() -> dict[str, str]:
-    """What the numbers depend on besides the protocol."""
-    return {
-        "jaxmlp": jaxmlp.__version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
-        "precision": str(jax.config.jax_default_matmul_precision or "default"),  # pyright: ignore
-        "date": time.strftime("%Y-%m-%d"),
-    }

@@ -2,6 +2,7 @@
 
 adam                                one of jaxmlp
 momentum(decay=0.99)                with other arguments
+cautious(adamw)                     around another: averaged, swa, lookahead or cautious
 optax:lion, optax:contrib.muon      from an installed module
 my_file.py:my_optimizer             from your own file
 adam@6.31e-4                        at this learning rate, not tuned
@@ -24,8 +25,10 @@ OPTIMIZERS: tuple[str, ...] = (
     *("adam", "nadam", "adamw", "amsgrad", "radam", "adamax", "lion"),
     *("adan", "ademamix", "prodigy", "schedule_free_sgd", "schedule_free_adamw"),
 )
+WRAPPERS: tuple[str, ...] = ("averaged", "swa", "lookahead", "cautious")
 _REST = r"(?:\((?P<arguments>.*)\))?(?:@(?P<rate>[^@()]+))?"
 _FORM = re.compile(r"(?:(?P<name>[^=()@]+)=)?(?P<source>[^()@]+)" + _REST, re.DOTALL)
+_AROUND = re.compile(rf"(?:(?P<name>[^=()@/\\]+)=)?(?P<source>{'|'.join(WRAPPERS)}){_REST}", re.DOTALL)
 _FILE_FORM = re.compile(r"(?:(?P<name>[^=/\\]+)=)?(?P<source>.+?\.py:\w+)" + _REST, re.DOTALL)
 
 
@@ -93,10 +96,13 @@ def parse_contestant(text: str) -> Contestant:
     if match is None:
         raise UserError(f"optimizer {text!r} must have the form [name=]source[(arguments)][@learning_rate]")
     source, rate = match["source"].strip(), _rate(text, match["rate"])
+    short = source.rpartition(":")[2] + text[match.end("source") :]
+    if source in WRAPPERS:
+        around = _around(text, source, match["arguments"] or "")
+        return around._replace(name=(match["name"] or short).strip(), rate=around.rate if rate is None else rate)
     function = _function(source)
     positional, named = _arguments(text, match["arguments"])
     given = bool(positional or named)
-    short = source.rpartition(":")[2] + text[match.end("source") :]
     general = not given and rate is None and (source in OPTIMIZERS or source.startswith("optax:"))
     return Contestant(
         name=(match["name"] or short).strip(),
@@ -105,6 +111,15 @@ def parse_contestant(text: str) -> Contestant:
         arguments=tuple(name for name in _arguments_of(function)[len(positional) :] if name not in named),
         family=source.removeprefix("optax:") if general else None,
     )
+
+
+def _around(text: str, source: str, arguments: str) -> Contestant:
+    """An optimizer around another one, which is the first argument; its hyperparameters are those of the other."""
+    first, *others = split_outside_brackets(arguments) or [""]
+    if not first.strip() or "=" in first.partition("(")[0]:
+        raise UserError(f"optimizer {text!r} must have another one as its first argument, as in {source}(adam)")
+    inner, (positional, named) = parse_contestant(first), _arguments(text, ",".join(others))
+    return inner._replace(make=partial(_call_around, getattr(jaxmlp, source), inner, positional, named), family=None)
 
 
 def split_outside_brackets(text: str) -> list[str]:
@@ -121,6 +136,8 @@ def split_outside_brackets(text: str) -> list[str]:
 
 def _match(text: str) -> re.Match[str] | None:
     """The parts of an optimizer's text; the path of a file may hold any of the signs `= ( ) @`."""
+    if around := _AROUND.fullmatch(text):
+        return around
     match = _FILE_FORM.fullmatch(text)
     if match and match["name"] and exists(text[: match.end("source")].rpartition(":")[0]):
         return re.compile(r"(?P<name>(?!))?(?P<source>.+?\.py:\w+)" + _REST, re.DOTALL).fullmatch(text)
@@ -173,6 +190,17 @@ def _call(
     function: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any], learning_rate: Any, **others: Any
 ) -> Any:
     return function(learning_rate, *positional, **named, **others)
+
+
+def _call_around(
+    wrapper: Callable[..., Any],
+    inner: Contestant,
+    positional: tuple[Any, ...],
+    named: dict[str, Any],
+    learning_rate: Any,
+    **others: Any,
+) -> Any:
+    return wrapper(inner(learning_rate, **others), *positional, **named)
 
 
 def _rate(text: str, rate: str | None) -> float | None:

@@ -85,6 +85,7 @@ class Trainer:
             "seeds": list(seeds),
             "epochs": self.problem.epochs,
             "batch_size": self.problem.batch_size,
+            "order": self.problem.order,
             "patience": self.problem.epochs if self.problem.keep == "best" else None,
             "directory": directory,
             "shard": (0, 1),  # a comparison needs all of its runs, whatever array job it is called from

@@ -72,10 +72,13 @@ class Preparation:
           >>> data.encode([[2.0]])
           array([[1.]], dtype=float32)
         """
-        return self.inputs.scale(self.raw_features("encode", rows)).astype(np.float32)
+        return self.encoded("encode", rows)
 
-    def raw_features(self, function: str, rows: PyTree) -> np.ndarray:
-        """(n, features): rows as `encode` takes them, before they are scaled."""
+    def encoded(self, function: str, rows: PyTree) -> np.ndarray:
+        """What `encode` does; errors name the `function` that the user called."""
+        return self.inputs.scale(self._raw_features(function, rows)).astype(np.float32)
+
+    def _raw_features(self, function: str, rows: PyTree) -> np.ndarray:
         if not self.columns:
             values = real_numbers(function, "rows", rows)
             fits = values.ndim == 2 and values.shape[1] == self.features

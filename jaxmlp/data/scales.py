@@ -10,7 +10,7 @@ from jaxmlp.data.scalers import fit_scaler
 from jaxmlp.data.targets import label_names
 from jaxmlp.data.types import Batch, Data
 
-__all__ = ["scaled"]
+__all__ = ["plain_preparation", "scaled"]
 
 
 def scaled(data: Data, how: str | None) -> Data:
@@ -47,7 +47,7 @@ def scaled(data: Data, how: str | None) -> Data:
     is_known = targets.ndim == 2 or targets.dtype.kind in "biu"
     rule = "be (n,) whole numbers or (n, outputs)"
     require(is_known, "scaled", "targets", rule, (targets.shape, str(targets.dtype)))
-    before = data.preparation or _plain(inputs, targets)
+    before = data.preparation or plain_preparation(inputs, targets)
     scalers = (fit_scaler(inputs, how), fit_scaler(targets, how if is_regression and how == "standard" else None))
     dtype = np.float32 if is_regression else np.int32
 
@@ -60,11 +60,11 @@ def scaled(data: Data, how: str | None) -> Data:
     return Data(*(rescaled(batch) for batch in data), preparation=after)
 
 
-def _plain(inputs: np.ndarray, targets: np.ndarray) -> Preparation:
-    """The preparation of arrays as they are."""
+def plain_preparation(inputs: np.ndarray, targets: np.ndarray) -> Preparation:
+    """The preparation of arrays that are as a network takes them."""
     if targets.ndim == 2 and _are_labels(targets):
         return Preparation("multi-label", inputs.shape[-1], classes=label_names(targets.shape[1]))
-    if targets.ndim == 2:
+    if targets.ndim == 2 or targets.dtype.kind not in "biu":
         return Preparation("regression", inputs.shape[-1])
     return Preparation("classification", inputs.shape[-1], classes=tuple(range(int(targets.max()) + 1)))
 

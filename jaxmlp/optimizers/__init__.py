@@ -3,6 +3,7 @@
 from jaxmlp.optimizers.adam_family import adam, adamw, nadam
 from jaxmlp.optimizers.adam_variants import adamax, amsgrad, radam
 from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
+from jaxmlp.optimizers.averages import averaged, lookahead, swa
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
 from jaxmlp.optimizers.descent import gd, momentum, nesterov, sgd
 from jaxmlp.optimizers.evaluation import evaluation_params
@@ -10,7 +11,7 @@ from jaxmlp.optimizers.momenta import adan, ademamix
 from jaxmlp.optimizers.parameter_free import prodigy
 from jaxmlp.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from jaxmlp.optimizers.signs import lion
-from jaxmlp.optimizers.transforms import chain, clip, clip_by_global_norm, projected
+from jaxmlp.optimizers.transforms import cautious, chain, clip, clip_by_global_norm, projected
 
 __all__ = [
     "Optimizer",
@@ -24,12 +25,15 @@ __all__ = [
     "amsgrad",
     "apply_updates",
     "as_optimizer",
+    "averaged",
+    "cautious",
     "chain",
     "clip",
     "clip_by_global_norm",
     "evaluation_params",
     "gd",
     "lion",
+    "lookahead",
     "momentum",
     "nadam",
     "nesterov",
@@ -40,4 +44,5 @@ __all__ = [
     "schedule_free_adamw",
     "schedule_free_sgd",
     "sgd",
+    "swa",
 ]

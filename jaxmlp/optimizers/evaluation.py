@@ -32,16 +32,13 @@ def evaluation_params(opt_state: PyTree, params: Params) -> Params:
         `lookahead`, unless params are its `LookaheadParams`.
 
     Example:
-      >>> from typing import NamedTuple
-      >>> class Halved(NamedTuple):
-      ...     count: int
-      ...     def evaluation_params(self, params):
-      ...         return jax.tree.map(lambda p: p / 2, params)
-      >>> evaluation_params(((), Halved(count=3)), {"w": jnp.float32(5.0)})["w"].item()
-      2.5
+      >>> from jaxmlp.optimizers import averaged, gd
+      >>> optimizer, params = averaged(gd(1.0), decay=0.5, debias=False), jnp.float32(5.0)
+      >>> updates, state = optimizer.update(jnp.float32(2.0), optimizer.init(params), params)
+      >>> float(params + updates), float(evaluation_params(state, params + updates))
+      (3.0, 4.0)
     """
-    outermost = jax.tree.leaves(opt_state, is_leaf=lambda node: _method(node) is not None)
-    nodes = [(node, method) for node in outermost if (method := _method(node)) is not None]
+    nodes = _declaring(opt_state)
     if not nodes:
         return params
     names = ", ".join(type(node).__name__ for node, _ in nodes)
@@ -52,6 +49,11 @@ def evaluation_params(opt_state: PyTree, params: Params) -> Params:
     judged = in_place_of(method(free), params)
     check_same_shapes("evaluation_params", "params", params, judged)
     return judged
+
+
+def is_judged_elsewhere(opt_state: PyTree) -> bool:
+    """True if a node of the state declares at which parameters the model is judged."""
+    return bool(_declaring(opt_state))
 
 
 def in_place_of(averages: PyTree, params: Params) -> Params:
@@ -68,6 +70,12 @@ def aligned(number: Array, array: Array) -> Array:
 def _is_absent(leaf: Any) -> bool:
     """True in place of a parameter that an optimizer does not see: one without gradient, or masked by optax."""
     return leaf is None or type(leaf).__name__ == "MaskedNode"
+
+
+def _declaring(opt_state: PyTree) -> list[tuple[Any, Callable[[Params], Params]]]:
+    """The outermost nodes that declare where the model is judged, each with its method."""
+    outermost = jax.tree.leaves(opt_state, is_leaf=lambda node: _method(node) is not None)
+    return [(node, method) for node in outermost if (method := _method(node)) is not None]
 
 
 def _method(node: Any) -> Callable[[Params], Params] | None:

@@ -1,14 +1,14 @@
-"""Transformations that combine with any optimizer: clipping, chaining, projection."""
+"""Transformations that combine with any optimizer: clipping, chaining, projection, caution."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxmlp.checks import check_non_negative, require
+from jaxmlp.checks import check_non_negative, check_positive, require
 from jaxmlp.leaves import as_partial, bind
-from jaxmlp.numerics import power_of_two
+from jaxmlp.numerics import at_least_float32, power_of_two
 from jaxmlp.optimizers.base import (
     Optimizer,
     accepted,
@@ -19,7 +19,8 @@ from jaxmlp.optimizers.base import (
     squared,
     widened,
 )
-from jaxmlp.types import OptimizerLike, Params, Scalar
+from jaxmlp.optimizers.evaluation import evaluation_params, in_place_of, is_judged_elsewhere
+from jaxmlp.types import OptimizerLike, Params, PyTree, Scalar
 
 
 def clip(max_delta: Scalar) -> Optimizer:
@@ -104,7 +105,8 @@ def projected(optimizer: OptimizerLike, projection: Callable[[Params], Params]) 
         `jax.tree_util.Partial`, such as `Partial(max_norm, limit=3.0)`.
 
     Returns:
-      An `Optimizer` with the state of the given one; its update needs the params.
+      An `Optimizer` with the state of the given one; its update needs the params. If the model is judged elsewhere than
+      at the params, as with `averaged`, it is judged at the projection of that point.
 
     Raises:
       TypeError: for a projection that is not a function. ValueError: in `update`, for missing params.
@@ -121,7 +123,46 @@ def projected(optimizer: OptimizerLike, projection: Callable[[Params], Params]) 
     """
     inner = as_optimizer("projected", optimizer)
     require(callable(projection), "projected", "projection", "be a function of params", projection, TypeError)
-    return Optimizer(inner.init, bind(_projected_update, update=inner.update, projection=as_partial(projection)))
+    projection = as_partial(projection)
+    init = bind(_projected_init, init=inner.init, projection=projection)
+    return Optimizer(init, bind(_projected_update, update=inner.update, projection=projection))
+
+
+def cautious(optimizer: OptimizerLike, min_share: Scalar = 1e-3) -> Optimizer:
+    """An optimizer that leaves out the steps that point up the present gradient, and enlarges the others.
+
+        phi = 1 where the update and the gradient differ in sign, otherwise 0
+        update <- update * phi / max(mean(phi), min_share)
+
+    A momentum may point uphill. For any optimizer that has one, at the same learning rate; the mean is taken over each
+    array of parameters by itself. Weight decay inside of the optimizer is left out with the rest of a step.
+
+    Args:
+      optimizer: a pair (init, update).
+      min_share: bounds the enlargement, above 0.
+
+    Returns:
+      An `Optimizer` with the state of the given one.
+
+    Raises:
+      ValueError: for a concrete number out of range.
+
+    Example:
+      >>> from jaxmlp.optimizers import momentum
+      >>> optimizer = cautious(momentum(1.0))
+      >>> state = optimizer.init(jnp.zeros(2))
+      >>> for gradients in ([2.0, 1.0], [1.0, -0.5]):  # the momentum is [2.8, 0.4]
+      ...     updates, state = optimizer.update(jnp.array(gradients), state)
+      >>> [round(float(u), 3) + 0.0 for u in updates]
+      [-5.6, 0.0]
+
+    References:
+      Liang et al. 2024, algorithm 1, https://arxiv.org/abs/2411.16085. As in the authors' code, which bounds the mean
+      where the paper adds 1 to the number of ones.
+    """
+    inner = as_optimizer("cautious", optimizer)
+    min_share = check_positive("cautious", min_share=min_share)
+    return Optimizer(inner.init, bind(_cautious_update, update=inner.update, min_share=min_share))
 
 
 def _stateless(params: Params) -> tuple[()]:
@@ -170,11 +211,48 @@ def _chain_update(grads, state, params=None, *, updates, **extra):
     return grads, tuple(states)
 
 
+class ProjectedState(NamedTuple):
+    """The state of `projected` around an optimizer that is judged elsewhere than at the parameters.
+
+    Attributes:
+      judged: the projection of the point at which the optimizer is judged, shaped like the parameters.
+      inner: the state of the optimizer.
+    """
+
+    judged: PyTree
+    inner: PyTree
+
+    def evaluation_params(self, params: Params) -> Params:
+        """The projected point; see `jaxmlp.evaluation_params`."""
+        return in_place_of(self.judged, params)
+
+
+def _projected_init(params, *, init, projection):
+    state = init(params)
+    return ProjectedState(projection(evaluation_params(state, params)), state) if is_judged_elsewhere(state) else state
+
+
 def _projected_update(grads, state, params=None, *, update, projection, **extra):
     require(params is not None, "projected.update", "params", "be given, as the projection needs them", params)
-    updates, state = update(grads, state, params, **accepted(update, extra))
+    elsewhere = isinstance(state, ProjectedState)
+    updates, inner = update(grads, state.inner if elsewhere else state, params, **accepted(update, extra))
     goal = projection(apply_updates(params, updates))
+    state = ProjectedState(projection(evaluation_params(inner, goal)), inner) if elsewhere else inner
     return jax.tree.map(lambda g, p: g - p, goal, params), state
+
+
+def _cautious_update(grads, state, params=None, *, update, min_share, **extra):
+    updates, state = update(grads, state, params, **accepted(update, extra))
+
+    def rule(u, g):
+        # Of signs, as a product of small numbers would vanish; of complex ones, as for two vectors.
+        agrees = jnp.real(jnp.conj(jnp.sign(u)) * jnp.sign(cast(g, u))) < 0
+        wide = at_least_float32(jnp.asarray(u))
+        share = jnp.mean(agrees, dtype=jnp.real(wide).dtype)
+        factor = jnp.where(agrees, 1 / jnp.maximum(share, cast(min_share, share)), 0)
+        return (wide * cast(factor, wide)).astype(jnp.result_type(u))
+
+    return jax.tree.map(rule, updates, grads), state
 
 
 def _parts(g):

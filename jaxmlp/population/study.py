@@ -4,20 +4,35 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmlp.checks import require
+from jaxmlp.data import Data, Preparation
+from jaxmlp.models import Model, model_of
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
 from jaxmlp.result import Cause, Status
 from jaxmlp.storage import DESCRIPTION, identity_of, read_description, write_json
+from jaxmlp.training import Learner
 from jaxmlp.types import Array, Params, PyTree
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Origin(NamedTuple):
+    """What a study in memory knows, and one from a directory does not.
+
+    Attributes:
+      learner: from a trial's number to its learner.
+      preparation: of the data; None if it is not known.
+    """
+
+    learner: Callable[[int], Learner]
+    preparation: Preparation | None
 
 
 class Study:
@@ -29,8 +44,9 @@ class Study:
       done: the numbers of the trials that have ended, in order.
     """
 
-    def __init__(self, description: dict[str, Any], ended: list[Ended]) -> None:
+    def __init__(self, description: dict[str, Any], ended: list[Ended], origin: Origin | None = None) -> None:
         self.description = description
+        self._origin = origin
         self.trials: list[dict[str, Any]] = description["trials"]
         self._ended = joined(ended)
         self._place = {int(trial): (batch, row) for batch in self._ended for row, trial in enumerate(batch.trial)}
@@ -119,6 +135,8 @@ class Study:
     def ensemble(self, predict: Callable[[Params, Any], Array], inputs: PyTree, trials: Any = None) -> Array:
         """The mean over trials of `predict(params, inputs)`: of logits, or of probabilities if it returns them.
 
+        `Study.predict` uses each trial's own network, and takes rows in the user's own units.
+
         Args:
           predict: a function of one trial's params and the inputs, such as `jaxmlp.apply`.
           inputs: passed on to it.
@@ -127,6 +145,46 @@ class Study:
         one = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
         params = self.params([int(trials)] if one else trials)
         return jnp.mean(jax.lax.map(lambda one: predict(one, inputs), params), axis=0)
+
+    def model(
+        self, trials: Any = None, *, learner: Learner | None = None, data: Data | Preparation | None = None
+    ) -> Model:
+        """The networks of one or several trials as a `Model`, which predicts and can be saved.
+
+        Args:
+          trials: as in `params`, of any structure; several are an ensemble.
+          learner: the learner of these trials; needed for a study from `load_study`, which knows only params.
+          data: what the trials were trained with, or its preparation; needed for a study from `load_study`, and if the
+            data had no preparation.
+
+        Raises:
+          ValueError: for trials that have not ended, or if learner or data are needed.
+        """
+        one = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
+        wanted = [int(trials)] if one else self._numbers(trials)
+        make: Any = self._origin.learner if learner is None and self._origin else lambda _: learner
+        known: Any = self._origin.preparation if data is None and self._origin else data
+        rule = "be given for a study that does not know it, as from load_study"
+        require(learner is not None or self._origin, "Study.model", "learner", rule, None)
+        require(known is not None, "Study.model", "data", rule, None)
+        require(len(wanted) > 0, "Study.model", "trials", "be one or several trials that have ended", trials)
+        return model_of("Study.model", [(make(trial), self.params(trial)) for trial in wanted], known)
+
+    def predict(
+        self,
+        rows: PyTree,
+        trials: Any = None,
+        output: str | None = None,
+        *,
+        learner: Learner | None = None,
+        data: Data | Preparation | None = None,
+    ) -> np.ndarray:
+        """What the networks of one or several trials say about new rows, as `jaxmlp.predict`.
+
+        Several trials predict together, by the mean of their probabilities or predicted targets. Rows and output are
+        those of `Model.predict`, trials, learner and data those of `Study.model`.
+        """
+        return self.model(trials, learner=learner, data=data).predict(rows, output)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the study into a directory that holds no study yet; `load_study` reads it.

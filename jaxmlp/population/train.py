@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,8 +22,8 @@ from jaxmlp.population.progress import Progress, Reporter, Tally
 from jaxmlp.population.pruning import Rungs, SuccessiveHalving
 from jaxmlp.population.shards import checked_shard
 from jaxmlp.population.signals import interruptible
-from jaxmlp.population.study import Study
-from jaxmlp.population.trials import Group, make_groups
+from jaxmlp.population.study import Origin, Study
+from jaxmlp.population.trials import Group, learner_of, make_groups
 from jaxmlp.programs import permissive
 from jaxmlp.run import Settings, check_split, prepare
 from jaxmlp.types import Scalar
@@ -142,7 +143,8 @@ def train_many(
             _run_group(number, work, lanes, session)
     finally:
         reporter.close(tally.progress(running=0))
-    return Study(description, _only(store.ended, mine))
+    known = getattr(data, "preparation", None)
+    return Study(description, _only(store.ended, mine), Origin(partial(learner_of, groups), known))
 
 
 class _Session(NamedTuple):

@@ -62,6 +62,13 @@ class Group(NamedTuple):
     indices: np.ndarray
 
 
+def learner_of(groups: Sequence[Group], trial: int) -> Learner:
+    """The learner of a trial, with its own numbers."""
+    group = next(group for group in groups if trial in group.indices)
+    place = int(np.flatnonzero(group.indices == trial)[0])
+    return group.make(jax.tree.map(lambda column: column[place], group.numbers))
+
+
 def make_groups(
     recipe: Any, seeds: int | Sequence[int], trials: Any, grids: Mapping[str, Any]
 ) -> tuple[list[Group], list[dict[str, Any]]]:

@@ -58,6 +58,26 @@ def test_names_rates_and_commas_within_brackets():
     assert few[0].arguments == ("eps", "eps_root", "mu_dtype", "nesterov")
 
 
+def test_one_optimizer_around_another():
+    halved = one("lookahead(momentum(decay=0.25), 1, slow_step_size=0.5)")
+    assert halved.name == "lookahead(momentum(decay=0.25), 1, slow_step_size=0.5)"
+    assert first_step(halved, learning_rate=0.5) == pytest.approx([-0.25, -0.25 - 0.25 * 1.25])
+    few = parse_contestants("cautious(adam@1e-3),ema=averaged(adamw(b1=0.8), decay=0.99)@1e-2,swa(optax:lion, 100)")
+    assert [contestant.name for contestant in few] == ["cautious(adam@1e-3)", "ema", "swa(optax:lion, 100)"]
+    assert [contestant.rate for contestant in few] == [1e-3, 1e-2, None]
+    assert [contestant.family for contestant in few] == [None, None, None]
+    assert "b1" not in few[1].arguments and "b2" in few[1].arguments
+    state = few[1](learning_rate=1e-2, b2=0.9).init(jnp.float32(1.0))
+    assert type(state).__name__ == "AveragedState"
+    assert first_step(one("averaged(cautious(gd))"), learning_rate=0.5) == [-0.5, -1.0]
+
+
+@pytest.mark.parametrize("given", ["averaged", "averaged()", "averaged(decay=0.9)", "averaged(0.9)"])
+def test_around_nothing_is_refused(given):
+    with pytest.raises(UserError, match=r"must have another one as its first argument, as in|unknown optimizer"):
+        parse_contestants(given)
+
+
 def test_optimizers_from_a_file_and_from_a_dict(tmp_path):
     (tmp_path / "neighbour.py").write_text("FACTOR = 2.0\n")
     (tmp_path / "mine.py").write_text(

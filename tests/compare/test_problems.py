@@ -26,7 +26,8 @@ def test_every_problem_can_be_trained_and_starts_short_of_its_target(name):
 
 def test_quadratic_deep_is_deepobs():
     problem = find_problem("quadratic_deep")
-    assert (problem.epochs, problem.batch_size, problem.keep) == (100, 128, "last")
+    assert (problem.epochs, problem.batch_size, problem.keep, problem.order) == (100, 128, "last", "fixed")
+    assert problem.rows == (1000, 896, 896)
     hessian = quadratic.make_hessian(np.random.RandomState(42))
     eigenvalues = np.linalg.eigvalsh(hessian)
     assert (eigenvalues[:90].min() > 0) and (eigenvalues[:90].max() < 1)
@@ -108,7 +109,7 @@ def test_the_networks_of_the_literature(tmp_path):
     problem = find_problem("mnist_mlp", folder=idx_folder(tmp_path))
     assert (problem.epochs, problem.batch_size, problem.keep, problem.tuned_on) == (100, 128, "last", "accuracy")
     assert problem.rows == (200, 40, 40)
-    assert problem.fresh_data is problem.data and problem.steps_per_epoch == 1 and problem.curves_on == "validation"
+    assert len(problem.fresh_data.train.targets) == 240 and problem.steps_per_epoch == 1
     adam = find_problem("adam_mlp", folder=tmp_path)
     fresh = adam.fresh_data
     assert len(fresh.train.targets) == 240 and adam.epochs == 200
@@ -120,6 +121,7 @@ def test_the_networks_of_the_literature(tmp_path):
     assert np.abs(weights).max() <= 0.06 and weights.std() == pytest.approx(0.03 * 0.8796, rel=0.03)
     assert all((layer["b"] == 0).all() for layer in params)
     assert float(problem.data.train.inputs.max()) == 1.0 and float(problem.data.train.inputs.min()) == 0.0
+    assert problem.order == "fixed" and problem.refit  # all training rows, in one order
 
 
 def test_the_networks_sizes_and_any_folder(tmp_path):

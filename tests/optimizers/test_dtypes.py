@@ -13,7 +13,7 @@ from jaxmlp import optimizers
 
 OTHERS = {
     *("Optimizer", "apply_updates", "as_optimizer", "evaluation_params"),
-    *("chain", "clip", "clip_by_global_norm", "projected"),
+    *("averaged", "cautious", "chain", "clip", "clip_by_global_norm", "lookahead", "projected", "swa"),
 }
 OPTIMIZERS = {name: getattr(jaxmlp, name) for name in optimizers.__all__ if name not in OTHERS} | {
     "sgd with momentum": lambda rate: jaxmlp.sgd(rate, 0.9, nesterov=True),
@@ -28,6 +28,13 @@ OPTIMIZERS = {name: getattr(jaxmlp, name) for name in optimizers.__all__ if name
     "ademamix": lambda rate: jaxmlp.ademamix(rate, b3=0.98),
     "clip and adam": lambda rate: jaxmlp.chain(jaxmlp.clip(0.5), jaxmlp.adam(rate)),
     "global norm and adam": lambda rate: jaxmlp.chain(jaxmlp.clip_by_global_norm(0.5), jaxmlp.adam(rate)),
+    "averaged adam": lambda rate: jaxmlp.averaged(jaxmlp.adam(rate), 0.9),
+    "swa of momentum": lambda rate: jaxmlp.swa(jaxmlp.momentum(rate), 20, 3),
+    "lookahead of adamw": lambda rate: jaxmlp.lookahead(jaxmlp.adamw(rate), 3, 0.75, reset_state=True),
+    "cautious adam": lambda rate: jaxmlp.cautious(jaxmlp.adam(rate)),
+    "projected average of adam": lambda rate: jaxmlp.projected(
+        jaxmlp.averaged(jaxmlp.adam(rate)), lambda params: params
+    ),
     "projected adam": lambda rate: jaxmlp.projected(jaxmlp.adam(rate), lambda params: params),
 }
 EACH = pytest.mark.parametrize("name", list(OPTIMIZERS))
@@ -127,7 +134,7 @@ def test_a_count_stays_at_its_maximum(name):
     )
     updates, state = optimizer.update(params, state, params)
     counts = [leaf for leaf in jax.tree.leaves(state) if leaf.dtype == jnp.int32]
-    assert [int(count) for count in counts] == [last]
+    assert {int(count) for count in counts} == {last}
     assert bool(jnp.isfinite(updates["w"]).all())
     assert float(updates["w"][0]) < 0 < float(updates["w"][1])
 

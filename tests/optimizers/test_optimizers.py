@@ -188,7 +188,7 @@ GRADIENTS = (0.5, -2.0, 0.1, 0.8, -1.1)
 def test_no_optimizer_is_missing_from_the_table():
     others = {
         *("Optimizer", "apply_updates", "as_optimizer", "evaluation_params"),
-        *("chain", "clip", "clip_by_global_norm", "projected"),
+        *("averaged", "cautious", "chain", "clip", "clip_by_global_norm", "lookahead", "projected", "swa"),
     }
     assert set(optimizers.__all__) - others == set(CASES)
 

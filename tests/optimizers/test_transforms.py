@@ -159,6 +159,10 @@ def test_a_chain_of_nothing_is_refused():
     [
         ("chain", lambda wrong: jaxmlp.chain(jaxmlp.clip(1.0), wrong)),
         ("projected", lambda wrong: jaxmlp.projected(wrong, lambda params: params)),
+        ("cautious", lambda wrong: jaxmlp.cautious(wrong)),
+        ("averaged", lambda wrong: jaxmlp.averaged(wrong)),
+        ("swa", lambda wrong: jaxmlp.swa(wrong, 10)),
+        ("lookahead", lambda wrong: jaxmlp.lookahead(wrong)),
         ("make_train_step", lambda wrong: jaxmlp.make_train_step(lambda params, batch, key: 0.0, wrong)),
         ("init_state", lambda wrong: jaxmlp.init_state(GRADS, wrong, jax.random.key(0))),
     ],
@@ -219,6 +223,85 @@ def test_projected_without_params_is_refused():
 def test_a_projection_that_is_no_function_is_refused():
     with pytest.raises(TypeError, match=re.escape("projected: projection must be a function of params, got 3.0")):
         jaxmlp.projected(jaxmlp.gd(1.0), 3.0)
+
+
+def test_a_projected_average_is_judged_at_its_projection():
+    """Every step goes 0.75 outside of the interval, and half of the average with it."""
+    params = {"w": jnp.array([-0.5, 0.5])}
+    optimizer = jaxmlp.projected(
+        jaxmlp.averaged(jaxmlp.gd(1.0), 0.5, debias=False),
+        Partial(lambda params, limit: bounded(params, limit), limit=1.0),
+    )
+    state = optimizer.init(params)
+    assert_close(jaxmlp.evaluation_params(state, params), params)
+    for expected in ([-0.875, 0.875], [-1.0, 1.0], [-1.0, 1.0]):  # without projection 0.875, 1.3125, 1.53125
+        updates, state = optimizer.update({"w": jnp.array([0.75, -0.75])}, state, params)
+        params = jaxmlp.apply_updates(params, updates)
+        assert_close(jaxmlp.evaluation_params(state, params), {"w": jnp.array(expected)})
+    assert_close(params, {"w": jnp.array([-1.0, 1.0])})
+    assert_close(state.inner.average, {"w": jnp.array([-1.53125, 1.53125])})
+
+
+# --- cautious --------------------------------------------------------------------------------------------------------
+
+
+def cautious_by_hand(update, gradient, min_share=1e-3):
+    """Of one array, as the authors' code has it."""
+    mask = (np.asarray(update) * np.asarray(gradient) < 0).astype(float)
+    return update * mask / max(mask.mean(), min_share)
+
+
+def test_cautious_leaves_out_what_points_uphill_in_each_array_by_itself():
+    inner = jaxmlp.chain(jaxmlp.momentum(0.1, 0.9))
+    optimizer = jaxmlp.cautious(inner)
+    state, inner_state = optimizer.init(GRADS), inner.init(GRADS)
+    for scale in (1.0, jnp.array([[-0.2, -0.5], [-2.0, 1.0]])):
+        grads = {"w": scale * GRADS["w"], "b": GRADS["b"]}
+        updates, state = optimizer.update(grads, state)
+        plain, inner_state = inner.update(grads, inner_state)
+        assert_close(updates, jax.tree.map(cautious_by_hand, plain, grads))
+    np.testing.assert_array_equal(updates["w"] == 0, [[True, True], [False, False]])
+    assert_close(state, inner_state)
+
+
+def test_cautious_bounds_the_enlargement():
+    grads = jnp.array([1.0] + 99 * [0.0])
+    for bound, factor in ((1e-3, 100.0), (0.25, 4.0)):
+        optimizer = jaxmlp.cautious(jaxmlp.gd(0.5), bound)
+        updates, _ = optimizer.update(grads, optimizer.init(grads))
+        np.testing.assert_allclose(updates, -0.5 * factor * grads, rtol=1e-6)
+    assert optimizer.update(0.0 * grads, optimizer.init(grads))[0].tolist() == 100 * [0.0]
+
+
+def test_cautious_compares_signs_even_of_numbers_whose_product_vanishes():
+    grads, optimizer = jnp.array([1e-15, -1e-15]), jaxmlp.cautious(jaxmlp.gd(1e-17))
+    updates, _ = optimizer.update(grads, optimizer.init(grads))
+    np.testing.assert_allclose(updates, [-1e-32, 1e-32], rtol=1e-6)
+
+
+def test_a_cautious_complex_step_is_that_of_two_vectors():
+    optimizer = jaxmlp.cautious(jaxmlp.momentum(1.0, 0.5))
+    _, state = optimizer.update(jnp.array([4.0 + 0j, 4.0]), optimizer.init(jnp.zeros(2, jnp.complex64)))
+    updates, _ = optimizer.update(jnp.array([-1.0 + 2j, -1.0 + 0.5j]), state)  # Re: -(1 + 2j)(-1 - 2j) > 0, then < 0
+    np.testing.assert_allclose(updates, [2 * -(1 + 2j), 0.0], rtol=1e-6)
+
+
+def test_another_share_compiles_nothing_and_one_of_zero_is_refused():
+    traces = []
+
+    @jax.jit
+    def updated(optimizer):
+        traces.append(1)
+        return optimizer.update(GRADS, optimizer.init(GRADS))[0]
+
+    batch = jax.vmap(lambda share: jaxmlp.cautious(jaxmlp.gd(0.5), share))(jnp.array([0.5, 0.1]))
+    mapped = jax.vmap(lambda optimizer: optimizer.update(GRADS, optimizer.init(GRADS))[0])(batch)
+    for i, share in enumerate((0.5, 0.1)):
+        alone = updated(jaxmlp.cautious(jaxmlp.gd(0.5), share))
+        assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], mapped), alone)
+    assert len(traces) == 1
+    with pytest.raises(ValueError, match=re.escape("cautious: min_share must be a finite number above 0, got 0.0")):
+        jaxmlp.cautious(jaxmlp.gd(0.5), 0.0)
 
 
 # --- apply_updates ---------------------------------------------------------------------------------------------------

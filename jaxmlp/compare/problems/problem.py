@@ -27,6 +27,7 @@ class Problem(NamedTuple):
       keep: `best`: a run keeps its best epoch by validation loss; `last`: a run is scored after its last epoch.
       refit: fresh runs train on training and validation rows together. Their learning curves then show the test rows,
         by which nothing is chosen; `keep` must therefore be `last`.
+      order: the order of the rows in training, as in `jaxmlp.fit`: "reshuffled", "fixed" or "given".
       draw: `draw(seed)` returns the data of a repetition, of the same shapes, where data are made, as synthetic ones
         are; None: the rows of `data` are split anew (see `jaxmlp.resplit`).
       fixed_test: whether the test rows are prescribed, so that only the other rows are split anew.
@@ -53,6 +54,7 @@ class Problem(NamedTuple):
     tune_on: str | None = None
     keep: str = "best"
     refit: bool = False
+    order: str = "reshuffled"
     draw: Callable[[int], jaxmlp.Data] | None = None
     fixed_test: bool = False
 
