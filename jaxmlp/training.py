@@ -31,7 +31,8 @@ class TrainState(NamedTuple):
       params: the parameters, a pytree of arrays.
       opt_state: the state of the optimizer.
       key: a typed key; step i draws from `fold_in(key, i)`.
-      step: () int32, the number of steps done.
+      step: () int32, the number of steps done. After 2**31 - 1 it continues at -2**31, which `fold_in` takes as 2**31:
+        no key is used twice in 2**32 steps.
     """
 
     params: Params

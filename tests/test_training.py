@@ -325,6 +325,23 @@ def test_a_leaf_that_is_not_an_array_is_refused(batch):
     assert int(state.step) == 1
 
 
+def test_steps_beyond_the_largest_integer_keep_their_own_keys():
+    def loss_fn(params, batch, key):
+        return jax.random.normal(key) * params["w"]
+
+    optimizer = jaxmlp.gd(1.0)
+    step, key = make_train_step(loss_fn, optimizer), jax.random.key(1)
+    state = init_state({"w": jnp.float32(1.0)}, optimizer, key)._replace(step=jnp.int32(2**31 - 1))
+    slopes, before = [], 1.0
+    for _ in range(2):
+        state, _ = step(state, None)
+        slopes.append(before - float(state.params["w"]))
+        before = float(state.params["w"])
+    assert int(state.step) == -(2**31) + 1
+    expected = [jax.random.normal(jax.random.fold_in(key, np.uint32(count))) for count in (2**31 - 1, 2**31)]
+    np.testing.assert_allclose(slopes, expected, rtol=1e-5)
+
+
 # --- files and masks -------------------------------------------------------------------------------------------------
 
 PICKLED = {

@@ -85,7 +85,8 @@ def adam(
       [0.702, -1.701]
 
     References:
-      Kingma & Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980. As in optax and PyTorch; Keras has eps 1e-7.
+      Kingma & Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980. As in optax and PyTorch. Keras: `eps=1e-7`,
+      added to sqrt(v) instead of sqrt(v'), the paper's epsilon-hat.
     """
     numbers = adam_numbers("adam", learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
     init = bind(adam_init, mu_dtype=Static(mu_dtype))
@@ -127,7 +128,8 @@ def nadam(
 
     References:
       Dozat 2016, algorithm 2, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ, without its factor b2 in v', as in
-      optax. PyTorch's version also schedules b1.
+      optax. PyTorch and Keras weigh m and g by other decays, b1 * (1 - 0.96^(psi t) / 2) with psi = 0.004 and 1, and
+      correct by the product of all of them; there is no setting for that here.
     """
     return adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov=True)
 

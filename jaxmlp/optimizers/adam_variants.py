@@ -18,6 +18,7 @@ from jaxmlp.optimizers.base import (
     first_count,
     incremented,
     map_leaves,
+    rest_of,
     root,
     scheduled,
     squared,
@@ -34,7 +35,7 @@ class AmsgradState(NamedTuple):
       count: () int32, the number of steps done.
       mu: the running average of gradients, shaped like the parameters.
       nu: the running average of squared gradients, shaped like the parameters.
-      nu_max: the largest bias-corrected `nu` so far, shaped like the parameters.
+      nu_max: the largest `nu` so far, bias-corrected unless the maximum comes first, shaped like the parameters.
     """
 
     count: Array
@@ -52,6 +53,8 @@ def amsgrad(
     mu_dtype: DTypeLike = None,
     bias_correction_mu: bool = True,
     bias_correction_nu: bool = True,
+    *,
+    maximum_first: bool = False,
 ) -> Optimizer:
     """Adam whose step sizes never grow: v' = max(v', v / (1 - b2^t)).
 
@@ -66,6 +69,8 @@ def amsgrad(
       mu_dtype: dtype of m; None for that of the parameters.
       bias_correction_mu: divide m by 1 - b1^t.
       bias_correction_nu: divide v by 1 - b2^t; False for both flags is the paper's own form.
+      maximum_first: take the maximum of v itself and divide that by 1 - b2^t, as PyTorch and Keras do; step sizes then
+        grow while the correction fades.
 
     Returns:
       An `Optimizer`.
@@ -82,12 +87,12 @@ def amsgrad(
       -0.0369
 
     References:
-      Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237. As in optax; PyTorch takes the maximum before the
-      bias correction.
+      Reddi, Kale & Kumar 2018, https://arxiv.org/abs/1904.09237. As in optax.
     """
     numbers = adam_numbers("amsgrad", learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
-    flags = {"correct_mu": Static(bool(bias_correction_mu)), "correct_nu": Static(bool(bias_correction_nu))}
-    return Optimizer(bind(_amsgrad_init, mu_dtype=Static(mu_dtype)), bind(_amsgrad_update, **numbers, **flags))
+    flags = {"correct_mu": bias_correction_mu, "correct_nu": bias_correction_nu, "maximum_first": maximum_first}
+    fixed = {name: Static(bool(flag)) for name, flag in flags.items()}
+    return Optimizer(bind(_amsgrad_init, mu_dtype=Static(mu_dtype)), bind(_amsgrad_update, **numbers, **fixed))
 
 
 def _amsgrad_init(params: Params, *, mu_dtype: DTypeLike) -> AmsgradState:
@@ -95,15 +100,18 @@ def _amsgrad_init(params: Params, *, mu_dtype: DTypeLike) -> AmsgradState:
 
 
 def _amsgrad_update(
-    grads, state, params=None, *, learning_rate, b1, b2, eps, eps_root, correct_mu, correct_nu, **extra
+    grads, state, params=None, *, learning_rate, b1, b2, eps, eps_root, correct_mu, correct_nu, maximum_first, **extra
 ):
     count = incremented(state.count)
+
+    def corrected(v):
+        return debiased(v, b2, count) if correct_nu else v
 
     def rule(g, m, v, v_max):
         m, v = ema(b1, m, g), ema(b2, v, squared(g))
         mean = debiased(m, b1, count) if correct_mu else m
-        v_max = jnp.maximum(v_max, debiased(v, b2, count) if correct_nu else v)
-        return normalized(mean, v_max, eps, eps_root), m, v, v_max
+        v_max = jnp.maximum(v_max, v if maximum_first else corrected(v))
+        return normalized(mean, corrected(v_max) if maximum_first else v_max, eps, eps_root), m, v, v_max
 
     directions, *moments = map_leaves("amsgrad.update", rule, grads, state.mu, state.nu, state.nu_max)
     return descend(learning_rate, state.count, directions, grads), AmsgradState(count, *moments)
@@ -152,7 +160,8 @@ def radam(
       -0.4
 
     References:
-      Liu et al. 2020, algorithm 2, https://arxiv.org/abs/1908.03265.
+      Liu et al. 2020, algorithm 2, https://arxiv.org/abs/1908.03265: `threshold=4.0, eps=0.0`. As in optax. PyTorch
+      adds eps to sqrt(v) instead of sqrt(v'), which is eps / sqrt(1 - b2^t) here: no difference while eps is small.
     """
     numbers = adam_numbers("radam", learning_rate=learning_rate, b1=b1, b2=b2, eps=eps, eps_root=eps_root)
     rule = "be a finite number of at least 4"
@@ -181,7 +190,7 @@ def _rectification(b2: Scalar, count: Array, threshold: Scalar) -> tuple[Array, 
     dtype = jnp.result_type(b2, float)
     steps = count.astype(dtype)
     power = jax.lax.pow(jnp.asarray(b2, dtype), steps)
-    rho_inf = jnp.asarray(2.0 / (1.0 - b2) - 1.0, dtype)
+    rho_inf = jnp.asarray(2.0 / rest_of(b2) - 1.0, dtype)
     near_1, rest = complement(b2)
     rho = jnp.where(near_1, _rho_near_1(rest, steps), rho_inf - 2.0 * steps * power / (1.0 - power))
     is_used = rho >= threshold
@@ -196,7 +205,8 @@ def _rho_near_1(rest: Array, steps: Array) -> Array:
     s = steps * rate  # b2^t = exp(-s)
     late = 2.0 / rest - 1.0 - 2.0 * steps * jnp.exp(-s) / -jnp.expm1(-s)
     s = jnp.minimum(s, 1.0)
-    early = steps * (1.0 - s / 6.0 + s**3 / 360.0 - s**5 / 15120.0 + s**7 / 604800.0) + rest / 6.0 + rest**2 / 12.0
+    offset = rest / 6.0 + rest**2 / 12.0 + 19.0 * rest**3 / 360.0 + 3.0 * rest**4 / 80.0
+    early = steps * (1.0 - s / 6.0 + s**3 / 360.0 - s**5 / 15120.0 + s**7 / 604800.0) + offset
     return jnp.where(steps * rate < 1.0, early, late)
 
 
@@ -229,7 +239,8 @@ def adamax(learning_rate: ScalarOrSchedule, b1: Scalar = 0.9, b2: Scalar = 0.999
       -0.054
 
     References:
-      Kingma & Ba 2015, algorithm 2 (which has no eps), https://arxiv.org/abs/1412.6980.
+      Kingma & Ba 2015, algorithm 2 (`eps=0.0`), https://arxiv.org/abs/1412.6980. As in optax and PyTorch; Keras adds
+      eps to u.
     """
     numbers = {
         "learning_rate": scheduled("adamax", learning_rate=learning_rate),

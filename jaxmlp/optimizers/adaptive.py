@@ -68,8 +68,8 @@ def adagrad(learning_rate: ScalarOrSchedule, initial_accumulator_value: Scalar =
       -0.5
 
     References:
-      Duchi, Hazan & Singer 2011, https://jmlr.org/papers/v12/duchi11a.html. The convention of optax; PyTorch starts s
-      at 0 and has eps outside the root.
+      Duchi, Hazan & Singer 2011, https://jmlr.org/papers/v12/duchi11a.html. As in optax and Keras. PyTorch, but for its
+      eps of 1e-10 outside the root: `initial_accumulator_value=0.0, eps=0.0`.
     """
     init = bind(_adagrad_init, value=check_non_negative("adagrad", initial_accumulator_value=initial_accumulator_value))
     numbers = {
@@ -155,7 +155,8 @@ def rmsprop(
 
     References:
       Tieleman & Hinton 2012, https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf; centered:
-      Graves 2013, https://arxiv.org/abs/1308.0850. The convention of optax; PyTorch has decay 0.99 and eps outside.
+      Graves 2013, https://arxiv.org/abs/1308.0850. As in optax. PyTorch: `decay=0.99, eps_in_sqrt=False`. TensorFlow 1:
+      `eps=1e-10, initial_scale=1.0`. Keras: `eps=1e-7`.
     """
     flags = {"eps_in_sqrt": eps_in_sqrt, "nesterov": nesterov, "bias_correction": bias_correction}
     numbers = {
@@ -170,8 +171,7 @@ def rmsprop(
         centered=Static(bool(centered)),
         has_trace=Static(momentum is not None),
     )
-    fixed = {name: Static(bool(flag)) for name, flag in flags.items()}
-    return Optimizer(init, bind(_rmsprop_update, **numbers, **fixed))
+    return Optimizer(init, bind(_rmsprop_update, **numbers, **{name: Static(bool(flags[name])) for name in flags}))
 
 
 def _rmsprop_init(params: Params, *, initial_scale: Scalar, centered: bool, has_trace: bool) -> RmspropState:
@@ -269,8 +269,8 @@ def adadelta(
       -0.00330
 
     References:
-      Zeiler 2012, https://arxiv.org/abs/1212.5701. In optax a learning rate of None, its default, also leaves out the
-      minus sign.
+      Zeiler 2012, https://arxiv.org/abs/1212.5701. As in PyTorch; Keras: `learning_rate=1e-3, rho=0.95, eps=1e-7`. In
+      optax a learning rate of None, its default, also leaves out the minus sign.
     """
     numbers = {
         "learning_rate": scheduled("adadelta", learning_rate=1.0 if learning_rate is None else learning_rate),

@@ -148,9 +148,20 @@ def cast(value: Any, array: Array) -> Array:
 
 
 def ema(decay: Scalar, average: Array, value: Array) -> Array:
-    """decay * average + (1 - decay) * value; the complement is taken before the cast, which would round it."""
+    """decay * average + (1 - decay) * value; the rest is taken before the cast, which would round it."""
     dtype = jnp.promote_types(average.dtype, value.dtype)
-    return jnp.asarray(decay, dtype) * average + jnp.asarray(1 - decay, dtype) * value
+    return jnp.asarray(decay, dtype) * average + jnp.asarray(rest_of(decay), dtype) * value
+
+
+def rest_of(decay: Scalar) -> Scalar:
+    """1 - decay; of a traced decay that was rounded to 1, the smallest rest that its dtype can hold.
+
+    As a decay approaches 1, a debiased average becomes the plain mean; with a rest of 0 it would be 0 / 0.
+    """
+    if is_concrete(decay):  # and below 1, as the optimizer has checked
+        return 1 - decay
+    rest = 1 - jnp.asarray(decay, jnp.result_type(decay, float))
+    return jnp.where(rest > 0, rest, jnp.finfo(rest.dtype).epsneg.astype(rest.dtype))
 
 
 def debiased(moment: Array, decay: Scalar, count: Array) -> Array:
@@ -170,11 +181,11 @@ def _one_minus_power(decay: Scalar, count: Array) -> Array:
 def complement(decay: Scalar) -> tuple[Array, Array]:
     """Whether a decay is so near 1 that sums with 1 cancel, and then 1 - decay; 1/2 otherwise, which is harmless.
 
-    The bound is just above 0.999: at the usual decays, results are those of the plain formula to the bit.
+    The bound is where the plain formulas begin to lose more than one digit in float32, or three in float64.
     """
     base = jnp.asarray(decay, jnp.result_type(decay, float))
-    near_1 = base > 0.9991
-    return near_1, jnp.where(near_1, jnp.asarray(1 - decay, base.dtype), 0.5)
+    near_1 = base > (0.9991 if base.dtype == jnp.float64 else 0.9)
+    return near_1, jnp.where(near_1, jnp.asarray(rest_of(decay), base.dtype), 0.5)
 
 
 def squared(x: Array) -> Array:

@@ -185,20 +185,60 @@ def test_radam_decides_rightly_for_a_decay_near_1(rest):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("rest", [8.9e-4, 3e-5])
+@pytest.mark.parametrize(("rest", "rtol"), [(0.0999, 6e-7), (0.03, 2e-8), (8.9e-4, 3e-8), (3e-5, 3e-8)])
 @pytest.mark.parametrize("steps_done", [1, 7, 300, 1200, 50_000, 10**7])
-def test_rho_of_radam_near_1_is_its_formula(rest, steps_done):
+def test_rho_of_radam_near_1_is_its_formula(rest, rtol, steps_done):
     numbers = jnp.asarray(rest), jnp.asarray(float(steps_done))
     power = (1 - np.longdouble(rest)) ** steps_done
     exact = 2 / np.longdouble(rest) - 1 - 2 * steps_done * power / (1 - power)
-    np.testing.assert_allclose(optimizers.adam_variants._rho_near_1(*numbers), float(exact), rtol=3e-8)
+    np.testing.assert_allclose(optimizers.adam_variants._rho_near_1(*numbers), float(exact), rtol=rtol)
 
 
-def test_the_usual_decays_take_the_plain_formula_to_the_bit():
-    for decay in (0.5, 0.9, 0.99, 0.999):
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999])
+def test_a_bias_correction_is_exact_in_float32(decay):
+    counts = np.array([1, 2, 3, 7, 20, 100, 1000, 5000, 10**6])
+    exact = 1 / (1 - np.longdouble(decay) ** counts)
+    known = [optimizers.base.debiased(jnp.float32(1.0), decay, jnp.int32(count)) for count in counts]
+    np.testing.assert_allclose(known, exact.astype(float), rtol=5e-7)
+    rounded = np.longdouble(np.float32(decay))
+    traced = jax.jit(lambda d, count: optimizers.base.debiased(jnp.float32(1.0), d, count))
+    found = [traced(jnp.float32(decay), jnp.int32(count)) for count in counts]
+    np.testing.assert_allclose(found, (1 / (1 - rounded**counts)).astype(float), rtol=5e-7)
+
+
+def test_decays_that_do_not_cancel_take_the_plain_formula_to_the_bit():
+    for decay in (0.5, 0.9):
         for count in (1, 2, 7, 100):
             plain = jnp.float32(1.25) * (1 / (1 - jax.lax.pow(jnp.float32(decay), jnp.float32(count))))
             assert optimizers.base.debiased(jnp.float32(1.25), decay, jnp.int32(count)) == plain
+
+
+@pytest.mark.parametrize("b2", [0.8, 0.9, 0.95, 0.99, 0.999, 0.9999])
+def test_radam_rectifies_exactly_in_float32(b2):
+    for count in (6, 7, 20, 100, 1000, 10**5):
+        power, limit = np.longdouble(b2) ** count, 2 / (1 - np.longdouble(b2)) - 1
+        rho = limit - 2 * count * power / (1 - power)
+        ratio = np.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
+        found = optimizers.adam_variants._rectification(b2, jnp.int32(count), 4.0)
+        np.testing.assert_allclose(found, [float(rho), float(ratio)], rtol=4e-6)
+
+
+@pytest.mark.parametrize("name", ["adam", "nadam", "adamw", "amsgrad", "radam"])
+def test_decays_that_are_rounded_to_1_give_plain_means(name):
+    """As 1 - b approaches 0, debiased averages become means: of 3 and 1 it is 2, of their squares 5."""
+
+    @jax.jit
+    def last_update(decays):
+        optimizer = getattr(jaxmlp, name)(0.1, **decays, eps=0.0)
+        state = optimizer.init(jnp.zeros(1))
+        for gradient in (3.0, 1.0):
+            update, state = optimizer.update(jnp.full(1, gradient), state, jnp.zeros(1))
+        return update
+
+    update = last_update({"b1": np.float32(1 - 1e-9), "b2": np.float32(1 - 1e-9)})
+    look_ahead = {"nadam": 4.0 / 3.0 + 1.0 / 2.0}
+    mean, square = look_ahead.get(name, 2.0), {"amsgrad": 9.0, "radam": 1.0}.get(name, 5.0)
+    np.testing.assert_allclose(update, [-0.1 * mean / np.sqrt(square)], rtol=1e-6)
 
 
 # --- norms -----------------------------------------------------------------------------------------------------------
