@@ -206,22 +206,25 @@ def _root_jvp(primals, tangents):
     return y, jnp.where(x == 0, 0, dx / (2 * jnp.where(x == 0, 1, y)))
 
 
-def map_leaves(function: str, rule: Callable[..., Any], grads: PyTree, *moments: PyTree) -> tuple[PyTree, ...]:
-    """Maps `rule(grad, *moments) -> (direction, *moments)` over the leaves, in at least float32.
+def map_leaves(
+    function: str, rule: Callable[..., Any], grads: PyTree, *moments: PyTree, others: tuple[PyTree, ...] = ()
+) -> tuple[PyTree, ...]:
+    """Maps `rule(grad, *moments, *others) -> (direction, *moments, *others)` over the leaves, in at least float32.
 
-    Moments are rounded to their own dtypes, directions by `descend`. A moment may have another dtype than its gradient
-    (`mu_dtype`, complex parameters), hence standard promotion.
+    Moments are shaped like the parameters; `others` hold any tree in the place of a leaf, such as a tuple of matrices
+    or None. Both are rounded to their own dtypes, directions by `descend`. A moment may have another dtype than its
+    gradient (`mu_dtype`, complex parameters), hence standard promotion.
     """
     for moment in moments:
         check_same_shapes(function, "grads", grads, moment)
     leaves, structure = jax.tree.flatten(jax.tree.map(jnp.asarray, grads))
-    olds = list(zip(*map(jax.tree.leaves, moments), strict=True))
+    olds = list(zip(*map(structure.flatten_up_to, (*moments, *others)), strict=True))
     with jax.numpy_dtype_promotion("standard"):
-        rows = [rule(*map(at_least_float32, (g, *old))) for g, old in zip(leaves, olds, strict=True)]
+        rows = [rule(*map(widened, (g, *old))) for g, old in zip(leaves, olds, strict=True)]
     directions = [row[0].astype(promoted(g.dtype, "float32")) for row, g in zip(rows, leaves, strict=True)]
     news = [
-        structure.unflatten([row[1 + i].astype(old[i].dtype) for row, old in zip(rows, olds, strict=True)])
-        for i in range(len(moments))
+        structure.unflatten([like(row[1 + i], old[i]) for row, old in zip(rows, olds, strict=True)])
+        for i in range(len(moments) + len(others))
     ]
     return structure.unflatten(directions), *news
 
@@ -264,18 +267,18 @@ def with_decay(
     chosen = mask(params) if callable(mask) else mask
     if chosen is None:
         return decayed
-    chosen = _broadcast(function, chosen, params)
+    chosen = broadcast(function, "mask", chosen, params)
     return jax.tree.map(lambda m, new, old: jnp.where(m, new, old), chosen, decayed, directions)
 
 
-def _broadcast(function: str, mask: PyTree, params: Params) -> PyTree:
+def broadcast(function: str, argument: str, mask: PyTree, params: Params) -> PyTree:
     """The mask with a leaf for every parameter; one of its leaves may stand for a whole subtree."""
     try:
         return jax.tree.broadcast(mask, params)
     except ValueError:
         structure, expected = jax.tree.structure(mask), jax.tree.structure(params)
         rule = f"have the parameters' structure {expected}, or be a prefix of it"
-        require(False, function, "mask", rule, structure)
+        require(False, function, argument, rule, structure)
 
 
 def mask_leaf(mask: Mask) -> Any:
