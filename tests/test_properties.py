@@ -35,6 +35,9 @@ OPTIMIZERS = {
     "prodigy": jaxmlp.prodigy(estim_lr0=0.125),
     "schedule_free_sgd": jaxmlp.schedule_free_sgd(0.125, b1=0.75),
     "schedule_free_adamw": jaxmlp.schedule_free_adamw(0.125, b1=0.75),
+    "muon": jaxmlp.muon(0.125),
+    "shampoo": jaxmlp.shampoo(0.125),
+    "soap": jaxmlp.soap(0.125),
 }
 OF_ALL = ("prodigy",)  # a statistic of all parameters decides how each of them moves
 

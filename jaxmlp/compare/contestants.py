@@ -24,6 +24,7 @@ OPTIMIZERS: tuple[str, ...] = (
     *("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"),
     *("adam", "nadam", "adamw", "amsgrad", "radam", "adamax", "lion"),
     *("adan", "ademamix", "prodigy", "schedule_free_sgd", "schedule_free_adamw"),
+    *("muon", "shampoo", "soap"),
 )
 WRAPPERS: tuple[str, ...] = ("averaged", "swa", "lookahead", "cautious")
 _REST = r"(?:\((?P<arguments>.*)\))?(?:@(?P<rate>[^@()]+))?"

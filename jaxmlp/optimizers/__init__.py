@@ -6,8 +6,11 @@ from jaxmlp.optimizers.adaptive import adadelta, adagrad, rmsprop
 from jaxmlp.optimizers.averages import averaged, lookahead, swa
 from jaxmlp.optimizers.base import Optimizer, apply_updates, as_optimizer
 from jaxmlp.optimizers.descent import gd, momentum, nesterov, sgd
+from jaxmlp.optimizers.eigenbasis import soap
 from jaxmlp.optimizers.evaluation import evaluation_params
+from jaxmlp.optimizers.kronecker import shampoo
 from jaxmlp.optimizers.momenta import adan, ademamix
+from jaxmlp.optimizers.orthogonal import muon
 from jaxmlp.optimizers.parameter_free import prodigy
 from jaxmlp.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from jaxmlp.optimizers.signs import lion
@@ -35,6 +38,7 @@ __all__ = [
     "lion",
     "lookahead",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "prodigy",
@@ -44,5 +48,7 @@ __all__ = [
     "schedule_free_adamw",
     "schedule_free_sgd",
     "sgd",
+    "shampoo",
+    "soap",
     "swa",
 ]

@@ -26,6 +26,7 @@ OPTIMIZERS = {name: getattr(jaxmlp, name) for name in optimizers.__all__ if name
     "radam with nesterov": lambda rate: jaxmlp.radam(rate, nesterov=True),
     "prodigy": lambda rate: jaxmlp.prodigy(20 * rate, estim_lr0=0.02),
     "ademamix": lambda rate: jaxmlp.ademamix(rate, b3=0.98),
+    "shampoo with matrices": lambda rate: jaxmlp.shampoo(rate, 0.5, 0.9, precondition_1d=True, grafting="adagrad"),
     "clip and adam": lambda rate: jaxmlp.chain(jaxmlp.clip(0.5), jaxmlp.adam(rate)),
     "global norm and adam": lambda rate: jaxmlp.chain(jaxmlp.clip_by_global_norm(0.5), jaxmlp.adam(rate)),
     "averaged adam": lambda rate: jaxmlp.averaged(jaxmlp.adam(rate), 0.9),

@@ -9,7 +9,7 @@ import pytest
 import jaxmlp
 
 OPTIMIZERS = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "nadam", "adamw", "amsgrad")
-OPTIMIZERS = (*OPTIMIZERS, "radam", "adamax", "lion")
+OPTIMIZERS = (*OPTIMIZERS, "radam", "adamax", "lion", "muon", "shampoo", "soap")
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "leaky_relu", "elu")
 
 
