@@ -1,0 +1,21 @@
+"""What happens inside of a network and in training: pure functions, for use under `jax.jit` and `jax.vmap`.
+
+signals    error signals, dead units, gradient norms by layer
+landscape  gradient norms, sharpness, lengths of steps; both recorded as history
+"""
+
+from jaxmlp.diagnostics.landscape import distance, gradient_norm, norm, recorded, sharpness, update_ratio
+from jaxmlp.diagnostics.signals import dead_units, error_signals, layer_gradient_norms, pre_activations
+
+__all__ = [
+    "dead_units",
+    "distance",
+    "error_signals",
+    "gradient_norm",
+    "layer_gradient_norms",
+    "norm",
+    "pre_activations",
+    "recorded",
+    "sharpness",
+    "update_ratio",
+]
