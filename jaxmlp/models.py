@@ -196,7 +196,7 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
     params = [found] if content["members"] == 1 else found
     functions = [from_json("load_model", one) for one in content["outputs"]]
     functions *= len(params) if len(functions) == 1 else 1
-    params = [jax.tree.map(jnp.asarray, one) for one in params]
+    params = [jax.device_put(one) for one in params]
     return Model(tuple(zip(functions, params, strict=True)), Preparation.from_json(content["preparation"]))
 
 

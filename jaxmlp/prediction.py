@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxmlp.checks import check_choice, require
+from jaxmlp.checks import check_choice, is_concrete, require
 from jaxmlp.data import Data, Preparation
 from jaxmlp.data.scales import plain_preparation
 from jaxmlp.leaves import as_partial, strong
@@ -41,6 +41,8 @@ def predicted(
     """What one network, or several together, say about rows in the user's own units; `Model.predict` documents it."""
     answers = _ANSWERS[preparation.task]
     output = check_choice(function, answers, output=answers[0] if output is None else output)
+    known = all(is_concrete(leaf) for leaf in jax.tree.leaves([params for _, params in members]))
+    require(known, function, "params", "be known now (inside of jit and vmap use learner.outputs)", "traced arrays")
     inputs = preparation.encoded(function, rows)
     require(len(inputs) > 0, function, "rows", "be at least one row", inputs.shape)
     every = [_outputs(function, outputs, params, inputs) for outputs, params in members]

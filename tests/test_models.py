@@ -212,6 +212,8 @@ def test_wrong_learners_and_data_are_refused(animals, diabetes):
         predict(learner._replace(outputs=None), result, path, data)
     with refuses(TypeError, "predict: data must be a Data or a Preparation, got 'PosixPath'"):
         predict(learner, result, path, path)
+    with refuses(ValueError, "predict: params must be known now (inside of jit and vmap use learner.outputs), got"):
+        jax.jit(lambda params: predict(learner, params, path, data))(result.params)
     two = classifier((5, 2), optimizer=jaxmlp.gd(0.1))
     with refuses(ValueError, "predict: the learner's outputs must be of shape (n, 3), one for each class, got (90, 2)"):
         predict(two, two.init(KEY), path, data)
@@ -221,6 +223,15 @@ def test_wrong_learners_and_data_are_refused(animals, diabetes):
     bad = jax.tree.map(lambda leaf: leaf * jnp.nan, result.params)
     with refuses(ValueError, "predict: the learner's outputs must not be NaN, got '90 rows with NaN'"):
         predict(learner, bad, path, data)
+
+
+def test_a_transfer_guard_lets_predictions_and_models_through(animals, tmp_path):
+    path, data, learner, result = animals
+    expected = predict(learner, result, path, data, "logits")
+    with jax.transfer_guard("disallow"):
+        np.testing.assert_array_equal(predict(learner, result, path, data, "logits"), expected)
+        save_model(tmp_path, learner, result, data)
+        np.testing.assert_array_equal(load_model(tmp_path).predict(path, "logits"), expected)
 
 
 # Studies.
