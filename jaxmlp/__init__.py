@@ -46,7 +46,16 @@ from jaxmlp.optimizers import (
     swa,
 )
 from jaxmlp.penalties import l1, l2, max_norm
-from jaxmlp.population import Progress, Study, load_study, successive_halving, train_many, use_cpu_devices
+from jaxmlp.population import (
+    Progress,
+    Study,
+    Workers,
+    load_study,
+    successive_halving,
+    train_many,
+    use_cpu_devices,
+    workers,
+)
 from jaxmlp.result import Cause, Result, Status
 from jaxmlp.run import fit
 from jaxmlp.schedules import (
@@ -75,6 +84,7 @@ __all__ = [
     "Status",
     "Study",
     "TrainState",
+    "Workers",
     "accuracy",
     "adadelta",
     "adagrad",
@@ -162,4 +172,5 @@ __all__ = [
     "truncated_normal",
     "use_cpu_devices",
     "warmup_cosine_decay_schedule",
+    "workers",
 ]

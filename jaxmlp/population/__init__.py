@@ -1,9 +1,19 @@
 """Populations: many trainings at once, each stopping by itself."""
 
+from jaxmlp.population.executors import Workers, workers
 from jaxmlp.population.placement import use_cpu_devices
 from jaxmlp.population.progress import Progress
 from jaxmlp.population.pruning import successive_halving
 from jaxmlp.population.study import Study, load_study
 from jaxmlp.population.train import train_many
 
-__all__ = ["Progress", "Study", "load_study", "successive_halving", "train_many", "use_cpu_devices"]
+__all__ = [
+    "Progress",
+    "Study",
+    "Workers",
+    "load_study",
+    "successive_halving",
+    "train_many",
+    "use_cpu_devices",
+    "workers",
+]

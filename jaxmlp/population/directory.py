@@ -16,10 +16,11 @@ import jax
 import numpy as np
 
 from jaxmlp.population.ended import Ended, read_ended, write_ended
-from jaxmlp.population.engine import Half, Saved, Work
+from jaxmlp.population.engine import Half, Saved
 from jaxmlp.population.identity import check_same
 from jaxmlp.population.lanes import plain
 from jaxmlp.population.pruning import Verdict
+from jaxmlp.population.work import Work
 from jaxmlp.storage import (
     DESCRIPTION,
     ENDING,

@@ -30,18 +30,21 @@ class Ended(NamedTuple):
       trial: (n,) their numbers in the study.
       result: a `Result` of NumPy arrays (n, ...).
       test: {name: (n,)}, metrics of the kept parameters on the test data.
+      surroundings: {text: (n,)}, what they ran on, of a study whose workers may differ; empty otherwise.
     """
 
     trial: np.ndarray
     result: Result
-    test: dict[str, np.ndarray]
+    test: dict[str, Any]
+    surroundings: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
 def write_ended(path: Path, ended: Ended, identity: str) -> None:
     """Writes trials into a study's directory, as a file of their own."""
     result = ended.result
     arrays = {"trial": ended.trial, **{name: np.asarray(getattr(result, name)) for name in _NUMBERS}}
-    parts = {"history": result.history, "initial": result.initial, "test": ended.test, "params": result.params}
+    parts = {"history": result.history, "initial": result.initial, "params": result.params}
+    parts |= {"test": ended.test, "surroundings": ended.surroundings}
     for name, part in parts.items():
         arrays |= flat(name, part)
     write_arrays(path / (unique("trials") + ENDING), arrays, identity)
@@ -74,7 +77,7 @@ def _read(file: Path, identity: str, trials: int, likes: dict[int, PyTree]) -> E
         raise DamagedFileError(file, f"no array {error}", _LOST) from error
     numbers: dict[str, Any] = {name: arrays[name] for name in _NUMBERS}
     result = Result(params=params, history=nested("history", arrays), initial=nested("initial", arrays), **numbers)
-    return Ended(arrays["trial"], result, nested("test", arrays))
+    return Ended(arrays["trial"], result, nested("test", arrays), nested("surroundings", arrays))
 
 
 def joined(every: list[Ended]) -> list[Ended]:

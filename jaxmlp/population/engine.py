@@ -6,42 +6,22 @@ Lanes come in two halves that take turns: while the devices run the segment of o
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmlp.epochs import Stopping
 from jaxmlp.population.ended import Ended
-from jaxmlp.population.lanes import Compiled, Lane, Orders, Program, idle_lanes, plain, typed
+from jaxmlp.population.lanes import Lane, Orders, Program, idle_lanes, plain, typed
 from jaxmlp.population.placement import HALVES
-from jaxmlp.population.trials import Group
+from jaxmlp.population.pruning import Rungs
+from jaxmlp.population.work import Work
 from jaxmlp.result import Result, Status
 
 _SECONDS_PER_SEGMENT = 0.5
 # Under vmap a trial that ends waits for the segment's end: segments stay short beside a complete run there.
 _SEGMENTS_PER_RUN = 20
-
-
-class Work(NamedTuple):
-    """All that the lanes of a group need to run.
-
-    Attributes:
-      group: the trials.
-      program: what is compiled for them.
-      compiled: its jitted functions.
-      shape: shapes and dtypes of one lane.
-      data: train, validation and test data, on the devices.
-      stopping: when to stop early, on the devices.
-    """
-
-    group: Group
-    program: Program
-    compiled: Compiled
-    shape: Lane
-    data: Any
-    stopping: Stopping
 
 
 class Saved(NamedTuple):
@@ -125,22 +105,10 @@ class Half:
         rows = np.flatnonzero((self.trial >= 0) & (status != Status.RUNNING))
         if len(rows) == 0:
             return None
-        run, state = self.lanes.run, self.lanes.run.state
-        result = Result(
-            params=state.params,
-            history=run.history,
-            best_epoch=run.best_epoch,
-            kept_epoch=self.lanes.kept_epoch,
-            epochs=run.epoch,
-            steps=state.step,
-            status=run.status,
-            cause=run.cause,
-            initial=run.initial,
-        )
-        result, test = jax.tree.map(lambda leaf: leaf[rows], jax.device_get((result, self.lanes.test)))
         trials = self.work.group.indices[self.trial[rows]]
         self.trial[rows] = -1
-        return Ended(trials, result, test)
+        _, *found = ended_of(trials, self.lanes)
+        return Ended(trials, *jax.tree.map(lambda leaf: leaf[rows], jax.device_get(found)))
 
     def carried(self) -> dict[int, tuple[int, np.ndarray, int]]:
         """For each trial in progress: its lane, its monitored history so far, and its epochs."""
@@ -150,11 +118,34 @@ class Half:
         busy = np.flatnonzero(self.trial >= 0)
         return {int(self.work.group.indices[self.trial[i]]): (int(i), history[i], int(epochs[i])) for i in busy}
 
+    def judge(self, rungs: Rungs) -> None:
+        """Has the rungs judge the trials in progress; those that fall end at the next segment."""
+        sign = 1.0 if self.work.program.plan.mode == "min" else -1.0
+        for trial, (lane, history, epochs) in self.carried().items():
+            self.prune[lane] = rungs.falls(trial, sign * history, epochs)
+
     def saved(self, turn: int) -> dict[int, Saved]:
         """The trials in progress, by their number in the group."""
         leaves = jax.tree.leaves(jax.device_get(plain(self.lanes)))
         epochs, busy = np.asarray(self.lanes.run.epoch), np.flatnonzero(self.trial >= 0)
         return {int(self.trial[i]): Saved(turn, int(i), int(epochs[i]), [leaf[i] for leaf in leaves]) for i in busy}
+
+
+def ended_of(trials: np.ndarray, lanes: Lane) -> Ended:
+    """What lanes hold of trials that have ended in them."""
+    run, state = lanes.run, lanes.run.state
+    result = Result(
+        params=state.params,
+        history=run.history,
+        best_epoch=run.best_epoch,
+        kept_epoch=lanes.kept_epoch,
+        epochs=run.epoch,
+        steps=state.step,
+        status=run.status,
+        cause=run.cause,
+        initial=run.initial,
+    )
+    return Ended(trials, result, lanes.test)
 
 
 class Segment(NamedTuple):

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxmlp.population.engine import Work
+from jaxmlp.population.work import Work
 from jaxmlp.types import PyTree
 
 FORMAT = 2
@@ -35,10 +35,13 @@ _WORDS = {
 }
 
 
-def describe(works: list[Work], trials: list[dict[str, Any]], data: PyTree, pruner: Any) -> dict[str, Any]:
-    """The description of a study, fit for JSON: equal descriptions give equal results."""
+def describe(
+    works: list[Work], trials: list[dict[str, Any]], data: PyTree, pruner: Any, mixed: bool = False
+) -> dict[str, Any]:
+    """The description of a study, fit for JSON: equal descriptions give equal results, unless its workers are mixed."""
     plan, stopping = works[0].program.plan, jax.device_get(works[0].stopping)
     settings = {name: value for name, value in plan._asdict().items() if name != "function"}
+    here = surroundings(works[0].program.mesh.devices.flat[0])
     settings["min_delta"] = float(stopping.min_delta)
     settings["patience"] = None if stopping.patience is None else float(stopping.patience)
     return {
@@ -47,12 +50,25 @@ def describe(works: list[Work], trials: list[dict[str, Any]], data: PyTree, prun
         "trials": trials,
         "numbers": {work.group.name: arrays_hash(work.group.numbers) for work in works},
         "data": arrays_hash(data),
-        "programs": {work.group.name: _program_hash(work) for work in works},
+        "programs": {work.group.name: program_hash(work) for work in works},
         "pruner": None if pruner is None else list(pruner),
+        **(dict.fromkeys(here, "any") if mixed else here),
+    }
+
+
+def surroundings(device: Any) -> dict[str, Any]:
+    """What decides about rounding besides the program: JAX, the processor, flags."""
+    return {
         "jax": f"{jax.__version__}, jaxlib {version('jaxlib')}",
-        "platform": _platform(works[0].program.mesh.devices.flat[0]),
+        "platform": _platform(device),
         "flags": _flags(),
     }
+
+
+def in_words(surroundings: dict[str, Any]) -> str:
+    """What a trial ran on, as one line."""
+    flags = [f"{name}={value}" for name, value in surroundings["flags"].items() if value not in ("None", "False", [])]
+    return "; ".join([f"JAX {surroundings['jax']}", surroundings["platform"], *flags]).replace("/", " ")
 
 
 def check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -60,13 +76,13 @@ def check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> Non
     for part, words in _WORDS.items():
         # As text, for a NaN among the hyperparameters is not equal to itself.
         if json.dumps(found.get(part), sort_keys=True) != json.dumps(wanted[part], sort_keys=True):
-            here, there = _difference(wanted[part], found.get(part))
+            here, there = difference(wanted[part], found.get(part))
             raise ValueError(
                 f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"
             )
 
 
-def _difference(ours: Any, theirs: Any) -> tuple[str, str]:
+def difference(ours: Any, theirs: Any) -> tuple[str, str]:
     """Both sides in short; of two dicts only the entries that differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
@@ -89,7 +105,7 @@ def arrays_hash(tree: PyTree) -> str:
     return digest.hexdigest()
 
 
-def _program_hash(work: Work) -> str:
+def program_hash(work: Work) -> str:
     """SHA-256 of one trial's program, as JAX passes it to the compiler: arithmetic, shapes and constants."""
     numbers = jax.tree.map(lambda column: column[0], work.group.numbers)
     arguments = (numbers, work.group.seeds[0], work.data, work.stopping)

@@ -1,5 +1,6 @@
 """Pruning: asynchronous successive halving, at the ends of segments."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -74,10 +75,20 @@ class Rungs:
         self.seen: dict[int, dict[int, Verdict]] = {rung: {} for rung in lengths if rung < epochs}
         self.own: list[Verdict] = []
 
-    def learn(self, verdicts: list[Verdict]) -> None:
+    def learn(self, verdicts: Iterable[Verdict]) -> None:
         """Takes over what was decided elsewhere or earlier; the first verdict on a trial stands."""
         for verdict in verdicts:
             self.seen[verdict.rung].setdefault(verdict.trial, verdict)
+
+    def adopt(self, verdicts: Iterable[Verdict]) -> None:
+        """Takes over what was decided in this process's name, by its workers."""
+        self.learn(verdicts)
+        self.own += verdicts
+
+    @property
+    def known(self) -> list[Verdict]:
+        """All verdicts, wherever they were made."""
+        return [verdict for seen in self.seen.values() for verdict in seen.values()]
 
     def falls(self, trial: int, history: np.ndarray, epochs: int) -> bool:
         """Whether a trial ends here.

@@ -63,7 +63,8 @@ class Study:
           `steps`, `best_epoch` (an index into the history, -1 for none), `train_...` and `validation_...` metrics at
           the epoch whose parameters were kept, `test_...` metrics of those parameters, and `initial_...` metrics from
           before the first step if they were asked for. NaN for what a trial does not have: another recipe's metric, or
-          any metric if it diverged before its first epoch was complete. A hyperparameter named like another column is
+          any metric if it diverged before its first epoch was complete; and `surroundings` (JAX, processor, flags) of
+          trials of `workers(..., mixed=True)`. A hyperparameter named like another column is
           shown as `params_<name>`.
         """
         pandas = _pandas()
@@ -248,6 +249,7 @@ def _columns(batch: Ended) -> dict[str, Any]:
         **{name: values.astype(float) for name, values in metrics.items()},
         **{f"test_{name}": values.astype(float) for name, values in batch.test.items()},
         **{f"initial_{name}": values.astype(float) for name, values in result.initial.items()},
+        **({"surroundings": [*batch.surroundings] * len(rows)} if batch.surroundings else {}),
     }
 
 

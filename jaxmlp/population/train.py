@@ -2,9 +2,9 @@
 
 import os
 import time
+import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,32 +13,26 @@ import jax
 from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.population.directory import Directory
+from jaxmlp.population.dispatch import Dispatch, Queue, Shared
 from jaxmlp.population.ended import Ended
-from jaxmlp.population.engine import AtRest, Half, Pace, Work, make_halves, segments
+from jaxmlp.population.engine import AtRest, Half, Pace, make_halves, segments
+from jaxmlp.population.executors import Workers, make_engine, workers
 from jaxmlp.population.identity import describe
-from jaxmlp.population.lanes import Program, compiled, lane_bytes, make_mesh
-from jaxmlp.population.placement import lanes_per_half
+from jaxmlp.population.packing import packed
 from jaxmlp.population.progress import Progress, Reporter, Tally
 from jaxmlp.population.pruning import Rungs, SuccessiveHalving
 from jaxmlp.population.shards import checked_shard
 from jaxmlp.population.signals import interruptible
 from jaxmlp.population.study import Origin, Study
-from jaxmlp.population.trials import Group, learner_of, make_groups
-from jaxmlp.programs import permissive
-from jaxmlp.run import Settings, check_split, prepare
+from jaxmlp.population.trials import learner_of, make_groups
+from jaxmlp.population.work import Work, make_work, own_settings
+from jaxmlp.run import Settings
 from jaxmlp.types import Scalar
 
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
-@contextmanager
-def _own_settings() -> Iterator[None]:
-    """A population is compiled even if `jit` is disabled, and runs on its own mesh."""
-    with permissive(), jax.disable_jit(False), jax.set_mesh(None):
-        yield
-
-
-@_own_settings()
+@own_settings()
 def train_many(
     recipe: Any,
     data: Data,
@@ -61,6 +55,7 @@ def train_many(
     pruner: SuccessiveHalving | None = None,
     lanes: int | None = None,
     devices: Sequence[Any] | None = None,
+    executor: Any = None,
     progress: bool = True,
     callback: Callable[[Progress], Any] | None = None,
     **grids: Any,
@@ -106,8 +101,13 @@ def train_many(
         SLURM array says, else all. Processes that share a directory are merged by `load_study(directory)`.
       pruner: such as `successive_halving()`; None to run every trial to its own end.
       lanes: how many trials are in progress at once, at least 1, rounded up to a few for each device; None to choose
-        by memory and kind of device.
+        by memory and kind of device. On workers, for each worker.
       devices: a list of devices; None for all local ones.
+      executor: where to run trials, if not in this process: anything with `submit` in the sense of
+        `concurrent.futures`, such as a pool of spawned processes, loky's or mpi4py's, or a `dask.distributed.Client`;
+        or `workers(executor, ...)`, with options. Each worker uses the devices that it has, and needs no file system in
+        common: this process alone writes. A worker that dies costs only what it had in progress, which runs again
+        elsewhere; trials that kill three workers in a row are left out, with a warning.
       progress: whether to write a line of progress to the standard error.
       callback: a function of a `Progress`, called after every segment, for TensorBoard and the like.
 
@@ -127,20 +127,25 @@ def train_many(
       Study(4 of 4 trials done)
     """
     groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids))
+    crew = _checked_workers(executor, devices)
     devices = jax.local_devices() if devices is None else list(devices)
     index, count = checked_shard(shard)
     asked = (order, remainder, evaluate_initial, evaluate_test)
     settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode, *asked)
-    works = [_work(group, data, devices, settings) for group in groups]
-    description = {"trials": rows} if directory is None else describe(works, rows, data, pruner)
+    works = [make_work(group, data, devices, settings) for group in groups]
+    is_described, mixed = directory is not None or crew is not None, crew is not None and crew.mixed
+    description = describe(works, rows, data, pruner, mixed) if is_described else {"trials": rows}
     store = Directory(directory, description, works)
     mine = set(range(index, len(rows), count))
     plan = works[0].program.plan
     tally, reporter = Tally(plan, len(mine), _only(store.ended, mine)), Reporter(progress, callback)
     session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, plan.epochs))
     try:
-        for number, work in enumerate(works):
-            _run_group(number, work, lanes, session)
+        if crew is not None:
+            _run_on_workers(works, crew, data, Shared(settings, pruner, lanes, description, mixed), session)
+        else:
+            for number, work in enumerate(works):
+                _run_group(number, work, lanes, session)
     finally:
         reporter.close(tally.progress(running=0))
     known = getattr(data, "preparation", None)
@@ -168,7 +173,7 @@ def _run_group(number: int, work: Work, lanes: int | None, session: _Session) ->
     pace = Pace(work.program, None if rungs is None else rungs.first)
     checkpointed = time.monotonic()
     for half in halves:
-        _prune(half, work, session)  # what was decided before an interruption
+        _prune(half, session)  # what was decided before an interruption
     with interruptible(store.path is not None) as interruption:
 
         def pause() -> bool:
@@ -183,10 +188,35 @@ def _run_group(number: int, work: Work, lanes: int | None, session: _Session) ->
             if event.ended is not None:
                 store.add(event.ended)
                 tally.add(event.ended)
-            _prune(event.half, work, session)
+            _prune(event.half, session)
             reporter.report(tally.progress(running=sum(half.running for half in halves)))
         interruption.leave()
     store.drop_lanes()
+
+
+def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared, session: _Session) -> None:
+    """Has workers run what is left of all groups: takes the trials that ended, stores, reports, and stops if asked."""
+    mine, store, tally, reporter, rungs = session
+    wanted = mine - store.done
+    places = [[i for i, trial in enumerate(work.group.indices) if int(trial) in wanted] for work in works]
+    engine = make_engine(crew, packed("data", data))
+    dispatch = Dispatch(works, Queue(places, engine.pace), shared, engine, rungs)
+    lost: list[int] = []
+    with interruptible(store.path is not None) as interruption:
+        for returned in dispatch.returned(stop=lambda: bool(interruption)):
+            if returned.ended is None:
+                lost += returned.trials.tolist()
+                continue
+            if rungs is not None:
+                rungs.adopt(returned.verdicts)
+                rungs.learn(store.new_verdicts())
+                store.save_verdicts(rungs.own)
+            store.add(returned.ended)
+            tally.add(returned.ended)
+            reporter.report(tally.progress(running=dispatch.running))
+        interruption.leave()
+    if lost:
+        warnings.warn(f"train_many: trials {lost} killed three workers in a row and were left out", stacklevel=4)
 
 
 def _resumed(
@@ -195,23 +225,26 @@ def _resumed(
     """The lanes of a group, saved trials in their places, and the queue of all others."""
     saved = store.load_lanes(number, work, wanted)
     queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
-    devices = list(work.program.mesh.devices.flat)
-    each = lanes_per_half(lanes, devices, len(work.group.seeds), lane_bytes(work.shape))
-    return make_halves(work, each, queue, saved), queue
+    return make_halves(work, work.lanes_per_half(lanes, len(work.group.seeds)), queue, saved), queue
 
 
-def _prune(half: Half, work: Work, session: _Session) -> None:
+def _prune(half: Half, session: _Session) -> None:
     """Judges the trials that a half carries; a verdict is on disk before it takes effect."""
     rungs, store = session.rungs, session.store
     if rungs is None:
         return
     rungs.learn(store.new_verdicts())
     known = len(rungs.own)
-    sign = 1.0 if work.program.plan.mode == "min" else -1.0
-    for trial, (lane, history, epochs) in half.carried().items():
-        half.prune[lane] = rungs.falls(trial, sign * history, epochs)
+    half.judge(rungs)
     if len(rungs.own) > known:
         store.save_verdicts(rungs.own)
+
+
+def _checked_workers(executor: Any, devices: Any) -> Workers | None:
+    if executor is None:
+        return None
+    require(devices is None, "train_many", "devices", "be None with an executor: its workers have their own", devices)
+    return executor if isinstance(executor, Workers) else workers(executor)
 
 
 def _all_grids(grid: Mapping[str, Any] | None, grids: dict[str, Any]) -> dict[str, Any]:
@@ -219,34 +252,6 @@ def _all_grids(grid: Mapping[str, Any] | None, grids: dict[str, Any]) -> dict[st
     twice = sorted(named.keys() & grids.keys())
     require(not twice, "train_many", "grid", "not repeat hyperparameters that are given as keywords", twice)
     return {**named, **grids}
-
-
-def _work(group: Group, data: Data, devices: list[Any], settings: Settings) -> Work:
-    """A group with its program, and the arrays that it needs, sent to the devices once."""
-    one = jax.tree.map(lambda column: column[0], group.numbers)
-    learner = _example(group, one)
-    require(hasattr(data, "test"), "train_many", "data", "have a test split", data, TypeError)
-    check_split("train_many", "data.test", data.test)
-    plan, stopping = prepare("train_many", learner, data, settings)
-    mesh = make_mesh(devices)
-    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    data, stopping = jax.device_put((data, stopping), everywhere)
-    program = Program(group.make, plan, mesh, devices[0].platform != "cpu")
-    jitted = compiled(group.owners, program)
-    return Work(group, program, jitted, jitted.first_lane.eval_shape(one, data, stopping), data, stopping)
-
-
-def _example(group: Group, numbers: Any) -> Any:
-    """The group's learner, shapes only."""
-    structures = []
-
-    def leaves(numbers):  # JAX keeps the structure of results, and with it functions of the user's, for good
-        leaves, structure = jax.tree.flatten(group.make(numbers))
-        structures.append(structure)
-        return leaves
-
-    shapes = jax.eval_shape(leaves, numbers)
-    return structures[-1].unflatten(shapes)
 
 
 def _only(every: list[Ended], mine: set[int]) -> list[Ended]:

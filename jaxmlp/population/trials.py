@@ -17,7 +17,7 @@ from jaxmlp.run import checked_learner
 from jaxmlp.training import Learner
 
 # The table's own columns: a hyperparameter of such a name is shown as `params_<name>`.
-_COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch")
+_COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch", "surroundings")
 _METRICS = ("train_", "validation_", "test_")
 
 
@@ -42,11 +42,24 @@ class _Traced:
         return jax.tree.flatten(strong(learner, np.asarray))
 
 
+class Source(NamedTuple):
+    """What makes the learners of a group, held strongly: fit to be sent to another process.
+
+    Attributes:
+      recipe: traced with each trial's hyperparameters; None if a trial's numbers are its learner.
+      example: a tree of the structure of one trial's numbers.
+    """
+
+    recipe: Callable[..., Any] | None
+    example: Any
+
+
 class Group(NamedTuple):
     """The trials that share one compiled program.
 
     Attributes:
       name: of the recipe; empty if there is only one.
+      source: what its learners are made of.
       make: `numbers -> Learner`; it holds the user's functions weakly.
       owners: these functions.
       numbers: a tree of arrays (n, ...) over the group's trials.
@@ -55,6 +68,7 @@ class Group(NamedTuple):
     """
 
     name: str
+    source: Source
     make: Callable[[Any], Learner]
     owners: list[Any]
     numbers: Any
@@ -80,14 +94,22 @@ def make_groups(
     _check_names(recipes, grids)
     groups, rows = [], []
     for name, one in recipes.items():
-        make, owners, numbers, labels = _numbers(one, trials, grids)
+        source, columns, labels = _numbers(one, trials, grids)
         chosen = np.repeat(np.arange(len(labels)), len(seed_values))
         indices = np.arange(len(rows), len(rows) + len(chosen))
-        numbers = jax.tree.map(lambda column, chosen=chosen: np.asarray(column)[chosen], numbers)
-        groups.append(Group(name, make, owners, numbers, np.tile(seed_values, len(labels)), indices))
+        columns = [np.asarray(column)[chosen] for column in columns]
+        groups.append(make_group(name, source, columns, np.tile(seed_values, len(labels)), indices))
         named = {"recipe": name} if isinstance(recipe, dict) else {}
         rows += [{**named, **_shown(label), "seed": int(seed)} for label in labels for seed in seed_values]
     return groups, rows
+
+
+def make_group(name: str, source: Source, columns: list[np.ndarray], seeds: np.ndarray, indices: np.ndarray) -> Group:
+    """The group of these trials, wherever it is made: `columns` are the leaves of its numbers."""
+    example, owners = weakened(source.example)
+    make = _itself if source.recipe is None else _Traced(weak(source.recipe, owners))
+    numbers = jax.tree.unflatten(jax.tree.structure(example), columns)
+    return Group(name, source, make, owners, numbers, seeds, indices)
 
 
 def _shown(label: dict[str, float]) -> dict[str, float]:
@@ -96,7 +118,7 @@ def _shown(label: dict[str, float]) -> dict[str, float]:
     return {f"params_{name}" if name in taken else name: value for name, value in label.items()}
 
 
-def _numbers(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[Any, list[Any], Any, list[dict[str, float]]]:
+def _numbers(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[Source, list[Any], list[dict[str, float]]]:
     """How to make a learner of numbers, the numbers as columns, and a dict that names each combination."""
     if hasattr(recipe, "loss") and hasattr(recipe, "optimizer"):
         rule = "be None if the recipe is a batch of learners: it holds its numbers"
@@ -120,14 +142,18 @@ def _kind(learner: Learner) -> Any:
     return structure, tuple((np.shape(leaf), str(jnp.result_type(leaf))) for leaf in leaves)
 
 
-def _stacked(learners: list[Learner]) -> tuple[Any, list[Any], Any]:
+def _source(recipe: Any, example: Any) -> Source:
+    """Of the example, only the structure is kept."""
+    return Source(recipe, jax.tree.map(lambda leaf: 0.0, example))
+
+
+def _stacked(learners: list[Learner]) -> tuple[Source, list[Any]]:
     """Learners that carry all their numbers as leaves: each trial's numbers are its learner."""
-    weak_learner, owners = weakened(learners[0])
     columns = [np.stack(column) for column in zip(*map(jax.tree.leaves, learners), strict=True)]
-    return _itself, owners, jax.tree.unflatten(jax.tree.structure(weak_learner), columns)
+    return _source(None, learners[0]), columns
 
 
-def _traced(recipe: Callable[..., Any], labels: list[dict[str, float]]) -> tuple[Any, list[Any], Any]:
+def _traced(recipe: Callable[..., Any], labels: list[dict[str, float]]) -> tuple[Source, list[Any]]:
     """Learners with functions made by the recipe, such as those of optax, that hold the numbers in themselves."""
     columns = {name: np.asarray([label[name] for label in labels], jnp.result_type(float)) for name in labels[0]}
     constants = []
@@ -142,18 +168,18 @@ def _traced(recipe: Callable[..., Any], labels: list[dict[str, float]]) -> tuple
         rule = "not branch on a hyperparameter or convert it if it makes functions: these are traced (use jnp.where)"
         raise ValueError(f"train_many: recipe must {rule}, got: {str(error).splitlines()[0]}") from error
     repeated = [np.broadcast_to(leaf, (len(labels), *leaf.shape)) for leaf in constants]
-    owners: list[Any] = []
-    return _Traced(weak(recipe, owners)), owners, {"hyperparameters": columns, "constants": repeated}
+    numbers = {"hyperparameters": columns, "constants": repeated}
+    return _source(recipe, numbers), jax.tree.leaves(numbers)
 
 
-def _batch_of_learners(learner: Any) -> tuple[Any, list[Any], Any, list[dict[str, float]]]:
+def _batch_of_learners(learner: Any) -> tuple[Source, list[Any], list[dict[str, float]]]:
     learner = checked_learner("train_many", learner)
     sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(learner)}
     rule = "have one leading axis of the same size on all its numbers, as from jax.vmap(recipe)(...)"
     require(len(sizes) == 1 and sizes != {()}, "train_many", "a batch of learners", rule, sorted(sizes))
     ((size,),) = sizes
-    weak_learner, owners = weakened(learner)
-    return _itself, owners, strong(weak_learner, np.asarray), [{"learner": i} for i in range(size)]
+    columns = jax.tree.leaves(strong(learner, np.asarray))
+    return _source(None, learner), columns, [{"learner": i} for i in range(size)]
 
 
 def _itself(learner: Learner) -> Learner:

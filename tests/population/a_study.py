@@ -1,7 +1,10 @@
 """A small study for tests that start, interrupt and kill processes: python a_study.py DIRECTORY CACHE [options]."""
 
 import argparse
+import contextlib
+import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import jax
 
@@ -21,6 +24,34 @@ def study(directory=None, **options):
     return jaxmlp.train_many(recipe, data, seeds=6, directory=directory, **PLAN, **GRID, **options)
 
 
+def spawned():
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+
+
+def loky_pool():
+    import loky
+
+    return loky.ProcessPoolExecutor(2)
+
+
+@contextlib.contextmanager
+def dask_client():
+    import distributed
+
+    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
+    with distributed.LocalCluster(n_workers=2, **options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def mpi_pool():
+    import mpi4py.futures
+
+    return mpi4py.futures.MPIPoolExecutor()
+
+
+EXECUTORS = {None: contextlib.nullcontext, "spawn": spawned, "loky": loky_pool, "dask": dask_client, "mpi": mpi_pool}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
@@ -28,6 +59,7 @@ def main():
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--shard", type=int, nargs=2)
+    parser.add_argument("--executor", choices=list(EXECUTORS))
     parser.add_argument("--coordinator")
     parser.add_argument("--process", type=int)
     parser.add_argument("--slow", type=float, default=0.0, help="seconds to wait after each segment")
@@ -47,7 +79,9 @@ def main():
         time.sleep(options.slow)
 
     shard = None if options.shard is None else tuple(options.shard)
-    print(study(options.directory, shard=shard, callback=slowly, lanes=options.lanes), flush=True)
+    with EXECUTORS[options.executor]() as executor:
+        found = study(options.directory, shard=shard, callback=slowly, lanes=options.lanes, executor=executor)
+    print(found, flush=True)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from jaxmlp.population import engine, train
 from jaxmlp.population.engine import Half, Pace, Saved, make_halves
 from jaxmlp.population.lanes import plain
 from jaxmlp.population.signals import interruptible
-from jaxmlp.population.train import _work
 from jaxmlp.population.trials import make_groups
+from jaxmlp.population.work import make_work
 from jaxmlp.run import Settings
 
 FOUR = Batch(jnp.arange(4.0)[:, None], jnp.zeros((4, 1)))
@@ -52,7 +52,7 @@ def counter(rate, evaluate=None):
 def work_on(devices, epochs=9, trials=8):
     """A group of trials whose rate is 1, 2, 3, ... on that many devices."""
     groups, _ = make_groups(counter, 1, None, {"rate": [i + 1.0 for i in range(trials)]})
-    return _work(groups[0], DATA, jax.devices()[:devices], Settings(epochs, 4, None, 0.0, "loss", "min"))
+    return make_work(groups[0], DATA, jax.devices()[:devices], Settings(epochs, 4, None, 0.0, "loss", "min"))
 
 
 def test_free_lanes_are_filled_device_by_device_in_turn():

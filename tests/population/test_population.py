@@ -15,8 +15,8 @@ from jaxmlp.population.engine import Half, Pace
 from jaxmlp.population.lanes import Orders, compiled, lane_bytes
 from jaxmlp.population.placement import lanes_per_half
 from jaxmlp.population.progress import Progress, Reporter
-from jaxmlp.population.train import _work
 from jaxmlp.population.trials import make_groups
+from jaxmlp.population.work import make_work
 from jaxmlp.run import Settings
 
 SETTINGS = Settings(6, 16, 2, 0.0, "loss", "min")
@@ -94,7 +94,7 @@ def test_segments_of_any_length_change_nothing(data, seven, monkeypatch):
 def test_vmapped_lanes_agree_to_rounding(data, seven):
     """As on GPU and TPU, where a batched product may round otherwise: 1e-4 of the loss here."""
     groups, _ = make_groups(recipe, 7, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
-    work = _work(groups[0], data, jax.devices()[:1], SETTINGS)
+    work = make_work(groups[0], data, jax.devices()[:1], SETTINGS)
     program = work.program._replace(batched=True)
     half = Half(work._replace(program=program, compiled=compiled(groups[0].owners, program)), 7)
     half.fill(deque(range(7)))
@@ -233,7 +233,7 @@ def test_a_recipe_may_branch_if_its_learners_differ_in_numbers_only(data):
 
 def compiled_segment(data, devices):
     groups, _ = make_groups(recipe, 4, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
-    work = _work(groups[0], data, jax.devices()[:devices], SETTINGS)
+    work = make_work(groups[0], data, jax.devices()[:devices], SETTINGS)
     half = Half(work, 2 * devices)
     numbers = jax.tree.map(lambda column: column[: 2 * devices], work.group.numbers)
     orders = Orders(half.fresh, numbers, work.group.seeds[: 2 * devices], half.prune)
@@ -248,7 +248,7 @@ def test_devices_do_not_talk_to_each_other(data):
 
 def test_memory_is_that_of_the_lanes_not_of_the_trials(data):
     groups, _ = make_groups(recipe, 10_000, None, {"learning_rate": [0.03], "dropout_rate": [0.25]})
-    work = _work(groups[0], data, jax.devices()[:2], SETTINGS)
+    work = make_work(groups[0], data, jax.devices()[:2], SETTINGS)
     assert lanes_per_half(None, jax.devices()[:2], 10_000, lane_bytes(work.shape)) * 2 * 2 <= 64
 
 
