@@ -24,7 +24,9 @@ comparison                 all of them
 summary, pairs             numbers with intervals, and paired tests
 verdicts, inclusions       the same in words
 findings                   all of these, computed once
-style, figures, tables     what a reader sees
+style, drawing             the look of the figures, and what they share
+forest, curves, figures    the figures
+tables                     the tables
 report, terminal           the HTML page, the screen
 reading, command           how files are read, the command line
 suite/                     failure modes: many tiny tasks, and who passes them

@@ -41,6 +41,11 @@ class Comparison(NamedTuple):
     environment: dict[str, str]
     seconds: float
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the optimizers, in the order given."""
+        return [one.name for one in self.contestants]
+
     def of(self, problem: Problem) -> dict[str, Outcome]:
         """The outcomes on a problem that have a score, by the optimizer's name."""
         found = {name: outcome for (where, name), outcome in self.outcomes.items() if where == problem.name}

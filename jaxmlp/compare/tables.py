@@ -18,7 +18,7 @@ def problem_rows(found: Findings, problem: Problem) -> tuple[list[str], list[lis
     """(headings, rows) of a problem's table as text, best first."""
     unit = ", %" if problem.in_percent else ""
     headings = ["optimizer", "learning rate", f"test {problem.label}{unit} (95 % interval)", "IQM"]
-    headings += [f"epochs to {problem.target:g}", "reached", "diverged", "good rates, decades", "s per run"]
+    headings += [f"epochs to {problem.goal}", "reached", "diverged", "good rates, decades", "s per run"]
     return headings, [_texts(problem, row) for row in _rows_of(found, problem)]
 
 
@@ -26,8 +26,7 @@ def notes(found: Findings, problem: Problem) -> list[str]:
     """What a reader of a problem's table must know."""
     rows = [row for row in _rows_of(found, problem) if not row["trouble"]]
     protocol = found.comparison.protocol
-    lines = [found.scopes[problem.name]]
-    lines.append(f"Epochs to {problem.target:g} are medians over {protocol.unit}s, on {problem.curves_on} rows.")
+    lines = [f"Epochs to {problem.goal} are medians over {protocol.unit}s, on {problem.curves_on} rows."]
     edge = [(row["optimizer"], round(row["at_the_edge"] * protocol.repetitions)) for row in rows if row["at_the_edge"]]
     if edge:
         often = ", ".join(f"{name} ({times} of {protocol.repetitions})" for name, times in edge)
@@ -55,7 +54,8 @@ def overall_rows(found: Findings) -> tuple[list[str], list[list[str]]]:
 def markdown(found: Findings) -> str:
     """All tables and verdicts as Markdown."""
     comparison, text = found.comparison, for_markdown
-    parts = ["# Optimizers compared", "", *(f"- **{text(name)}**: {text(v)}" for name, v in found.verdicts.items())]
+    answers = {name: f"{verdict} {found.scopes[name]}" for name, verdict in found.verdicts.items()}
+    parts = ["# Optimizers compared", "", *(f"- **{text(name)}**: {text(answer)}" for name, answer in answers.items())]
     parts += ["", "## Protocol", "", *_bullets(rules(comparison.protocol, comparison.contestants))]
     for problem in comparison.problems:
         parts += ["", f"## {text(problem.name)}", "", f"{text(problem.about)}.", ""]
@@ -85,6 +85,7 @@ def write_tables(found: Findings, folder: Path) -> None:
         "rules": rules(comparison.protocol, comparison.contestants),
         "problems": {problem.name: _described(problem) for problem in comparison.problems},
         "scopes": found.scopes,
+        "units": "here and in the CSV files accuracies and targets are fractions; the report has them in percent",
         "optimizers": [contestant.name for contestant in comparison.contestants],
         "environment": comparison.environment,
         "seconds": comparison.seconds,
@@ -128,8 +129,8 @@ def _interval(row: dict[str, Any], name: str, written: Callable[[float], str]) -
 def _epochs(row: dict[str, Any]) -> str:
     if np.isinf(row["epochs_to_target"]):
         return "not reached"
-    ends = [f"{row[name]:.1f}" if np.isfinite(row[name]) else "∞" for name in ("epochs_low", "epochs_high")]
-    return f"{row['epochs_to_target']:g} ({ends[0]} to {ends[1]})"
+    ends = [f"{row[name]:.3g}" if np.isfinite(row[name]) else "∞" for name in ("epochs_low", "epochs_high")]
+    return f"{row['epochs_to_target']:.3g} ({ends[0]} to {ends[1]})"
 
 
 def _bullets(lines: Sequence[str]) -> list[str]:
@@ -143,7 +144,19 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> l
 
 
 def _described(problem: Problem) -> dict[str, Any]:
-    numbers = ("about", "epochs", "batch_size", "metric", "mode", "target", "tuned_on", "keep", "refit", "order", "fixed_test")
+    numbers = (
+        "about",
+        "epochs",
+        "batch_size",
+        "metric",
+        "mode",
+        "target",
+        "tuned_on",
+        "keep",
+        "refit",
+        "order",
+        "fixed_test",
+    )
     return {name: getattr(problem, name) for name in (*numbers, "rows")}
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from rich import box
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -113,6 +114,7 @@ def show_findings(screen: Screen, found: Findings) -> None:
         for note in notes(found, problem):
             screen.say(note)
         screen.say(found.verdicts[problem.name], "bold")
+        screen.say(found.scopes[problem.name])
         screen.say("")
     headings, rows = overall_rows(found)
     for row in rows:
@@ -127,13 +129,15 @@ def show_findings(screen: Screen, found: Findings) -> None:
 def _table(found: Findings, problem: Problem) -> Table:
     """A problem's table without its wider columns."""
     headings, rows = problem_rows(found, problem)
-    shown = [0, 1, 2, 4, 8]
+    shown = [0, 1, 2, 4]
     protocol = found.comparison.protocol
     title = f"{problem.name}: {problem.about}; {counted(protocol.units, protocol.unit)}"
-    table = Table(title=for_terminal(title), title_justify="left")
+    table = Table(title=for_terminal(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
     for place in shown:
         table.add_column(for_terminal(headings[place]), justify="left" if place == 0 else "right")
     for row in rows:
         if row[1]:  # an optimizer without a score is reported below the table
+            rate, _, spread = row[1].partition(" (")  # the report has its range over repetitions
+            row[1] = f"{rate} *" if spread.endswith("*") else rate
             table.add_row(*(for_terminal(row[place]) for place in shown))
     return table

@@ -54,7 +54,7 @@ def problem_verdict(comparison: Comparison, problem: Problem, pairs: Sequence[Pa
     opening = f"{order[0]} {best}" if len(order) > 1 else f"Only {order[0]} has a score: nothing to compare it with"
     leads = [pair for pair in pairs if pair.problem == problem.name and pair.first == order[0]]
     reached = [np.isfinite(outcome.fresh["time"]).any() for outcome in comparison.of(problem).values()]
-    target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.target:g}."
+    target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.goal}."
     return "; it ".join([opening, *_findings(problem, comparison.protocol, leads)]) + f".{target}"
 
 
@@ -63,7 +63,7 @@ def _sooner_in_words(pair: Pair, problem: Problem) -> str:
     later = pair.second if pair.sooner == pair.first else pair.first
     times = f"a median of {epochs[pair.sooner]:g} epochs against {epochs[later]:g}"
     p = _p_in_words(pair.sooner_p_value)
-    return f"{pair.sooner} reaches {problem.label} {problem.target:g} sooner than {later}: {times}; {p}"
+    return f"{pair.sooner} reaches {problem.label} {problem.goal} sooner than {later}: {times}; {p}"
 
 
 def _p_in_words(p_value: float) -> str:
@@ -98,7 +98,7 @@ def _findings(problem: Problem, protocol: Protocol, leads: Sequence[Pair]) -> It
     for word, leader_is_sooner in (("sooner", True), ("later", False)):
         names = [pair.second for pair in timed if (pair.sooner == pair.first) == leader_is_sooner]
         if names:
-            goal = f"reaches {problem.label} {problem.target:g} {word} than {listed(names)}"
+            goal = f"reaches {problem.label} {problem.goal} {word} than {listed(names)}"
             yield f"{goal} (test {problem.label} does not distinguish them)"
     unknown = [pair for pair in leads if pair.verdict == UNKNOWN]
     if unknown:

@@ -283,7 +283,7 @@ TIMED = pair("a", "b", SOONER, sooner="b")
         (SCORED._replace(verdict=SAME, wins=0, ties=12, losses=0), BOWL, TINY, "a and b: no difference (identical in all 12 seeds)."),
         (SCORED._replace(verdict=UNKNOWN, more=7.0), BOWL, TINY, "a and b: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); about 7 more seeds would settle the order."),
         (SCORED._replace(verdict=UNKNOWN, more=np.inf), BOWL, TINY, "a and b: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); no practical number of seeds would settle the order."),
-        (TIMED, ACCURACY, TINY, "b reaches accuracy 0.875 sooner than a: a median of 4 epochs against 2; p = 0.02 after Holm's correction. By test accuracy: no difference beyond 90.00 percentage points (difference +50.00, 95 % interval +25.00 to +75.00 percentage points)."),
+        (TIMED, ACCURACY, TINY, "b reaches accuracy 87.5 % sooner than a: a median of 4 epochs against 2; p = 0.02 after Holm's correction. By test accuracy: no difference beyond 90.00 percentage points (difference +50.00, 95 % interval +25.00 to +75.00 percentage points)."),
         (TIMED._replace(sooner="a", more=3.0), BOWL, TINY, "a reaches loss 0.5 sooner than b: a median of 2 epochs against 4; p = 0.02 after Holm's correction. By test loss: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); about 3 more seeds would settle the order."),
     ],
 )  # fmt: skip

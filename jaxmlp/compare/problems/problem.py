@@ -105,6 +105,11 @@ class Problem(NamedTuple):
         """Whether the score is a fraction that is written in percent."""
         return self.metric.endswith("accuracy")
 
+    @property
+    def goal(self) -> str:
+        """The target as text."""
+        return f"{100 * self.target:g} %" if self.in_percent else f"{self.target:g}"
+
     def written(self, score: float) -> str:
         """A score as text: accuracies in percent, cut to 0 to 100 if an interval goes beyond."""
         return f"{100 * min(max(score, 0), 1):.2f}" if self.in_percent else f"{score:.4g}"
