@@ -172,7 +172,7 @@ def test_sensitivity_shows_every_run_and_every_choice(found):
     assert sorted(set(points[0].get_ydata())) == [0.1, 0.5]
     low, high = upper.get_xlim()
     assert low < 0.01 and high > 1.0 and lower.get_xscale() == "log"
-    rates, sizes = lower.collections[0].get_offsets()[:, 0], lower.collections[0].get_sizes()
+    rates, sizes = np.asarray(lower.collections[0].get_offsets())[:, 0], lower.collections[0].get_sizes()
     assert rates.tolist() == [0.01, 0.1] and sizes[1] > sizes[0]
 
 
