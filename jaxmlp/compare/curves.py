@@ -148,9 +148,9 @@ def draw_sensitivity(found: Findings, problem: Problem) -> Drawn | None:
             upper.plot(line.index * shift, line, **look)
     _chosen(lower, protocol, outcomes, looks)
     caption = (
-        "Every run of the tuning, and medians. A cross at the top is a run that diverged or left the plot; what is better "
-        "than the plot shows lies on its lower edge. Below: the chosen rates, larger if chosen more often; dotted: the "
-        "limits of the search."
+        "Every run of the tuning, and medians. A cross at the top is a run that diverged or left the plot; what is "
+        "better than the plot shows lies on its lower edge. Below: the chosen rates, larger if chosen more often. "
+        "Dotted: the limits of the search."
     )
     return Drawn(figure, title, caption)
 
