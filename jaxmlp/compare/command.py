@@ -23,22 +23,7 @@ from jaxmlp.compare.reading import add_reading_options, reading_of
 from jaxmlp.compare.report import write_report
 from jaxmlp.compare.terminal import Follower, Screen, describe, show_findings
 
-_OF_PROTOCOL = (
-    *(
-        "repetitions",
-        "split",
-        "seeds",
-        "seed",
-        "tuning_seeds",
-        "trials",
-        "studies",
-        "search",
-        "tune",
-        "choice",
-        "score",
-    ),
-    *("low", "high", "margin", "schedule"),
-)
+_OF_PROTOCOL = tuple(name for name in Protocol._fields if name != "name")
 _OF_PROBLEM = {"epochs": "epochs", "batch_size": "batch_size", "target": "target_value"}
 _OTHER_DATA = "iris, gates, moons, circles, spirals, mnist, fashion_mnist"
 
@@ -55,28 +40,32 @@ optimizers:
   cautious(adamw)             around another, as are averaged(adam, decay=0.99),
                               swa(adam, 1000) and lookahead(adam)
   optax:lion                  from an installed module
-  my_file.py:my_optimizer     your own function of a learning rate; it returns a pair (init, update)
+  my_file.py:my_optimizer     your own function of a learning rate, which
+                              returns a pair (init, update)
   adam@1e-3                   at this learning rate, not tuned
   tenth=adam@1e-4             under another name
 
 problems:
 {_wrapped(PROBLEMS)}
   {_OTHER_DATA}
-                              the other data of jaxmlp.load, with one hidden layer
-  my_data.csv                 the last column is the target, or the one that --target names
+                              other data of jaxmlp.load, with one hidden layer
+  my_data.csv                 the last column is the target, or that of --target
   my_folder                   of four IDX files, such as MNIST
-  my_file.py:my_problem       your own jaxmlp.compare.Problem, or a function that returns one
+  my_file.py:my_problem       your own jaxmlp.compare.Problem, or a function
+                              that returns one
   other=my_data.csv           under another name
 
 protocols:
-  standard                    a minute for a small problem
-  deepobs                     Schneider, Balles & Hennig 2019
-  algoperf                    the AlgoPerf benchmark: 3 studies of 5 random trials, scored by the time to the target
+  standard                    a minute or so for a small problem
+  deepobs                     Schneider, Balles & Hennig 2019, on one split
+  algoperf                    the AlgoPerf benchmark: 3 studies of 5 random
+                              trials, scored by the time to the target
   valley_untuned, valley_small, valley_medium, valley_large
-                              Schmidt, Schneider & Hennig 2021: four budgets of random search
+                              Schmidt, Schneider & Hennig 2021: budgets of
+                              random search; with --schedule and without
 
-The report is written to a folder of its own for each set of problems and protocol. An interrupted comparison resumes
-when the same command is run again.
+The report is written to a folder of its own for each set of problems and
+protocol. An interrupted comparison resumes when the same command is run again.
 """
 
 
@@ -84,7 +73,7 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="jaxmlp compare",
-        description="Compare optimizers: repeatedly split, tuned and run, with intervals and verdicts.",
+        description="Compare optimizers: split, tuned and run repeatedly; intervals and verdicts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -142,11 +131,21 @@ def _add_problem_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _defaults(field: str) -> str:
-    """The values of a field in the protocols, as in a help text."""
-    values = {name: f"{getattr(protocol, field)}" for name, protocol in PROTOCOLS.items()}
-    if len(set(values.values())) == 1:
-        return f"default: {values['standard']}"
-    return "default: " + ", ".join(f"{name} {value}" for name, value in values.items())
+    """The values of a field in the protocols, as in a help text: that of `standard` first, then what differs."""
+    others: dict[str, list[str]] = {}
+    usual = _shown(getattr(PROTOCOLS["standard"], field))
+    for name, protocol in PROTOCOLS.items():
+        if (value := _shown(getattr(protocol, field))) != usual:
+            others.setdefault(value, []).append(name)
+    valley = [name for name in PROTOCOLS if name.startswith("valley_")]
+    for names in others.values():
+        if set(valley) <= set(names):
+            names[:] = [*(name for name in names if name not in valley), "valley_*"]
+    return "; ".join([f"default: {usual}", *(f"{value} in {', '.join(names)}" for value, names in others.items())])
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
