@@ -197,7 +197,7 @@ def _through(step: Any, batches: Batches, state: TrainState) -> tuple[TrainState
     after, every = jax.lax.scan(step, state, batches.full)
     means = {name: jnp.mean(values, axis=0) for name, values in every.items()}
     finite = jnp.all(jnp.isfinite(every["loss"]))
-    if batches.last is None:
+    if batches.last is None or batches.has_last is None:
         return after, means, finite
     none = {name: jnp.zeros(values.shape[1:], values.dtype) for name, values in every.items()}
     after, last = jax.lax.cond(batches.has_last, lambda: step(after, batches.last), lambda: (after, none))

@@ -165,9 +165,9 @@ def _plan(function: str, rows: int, settings: Settings) -> Plan:
     check_choice(function, ("min", "max"), mode=settings.mode)
     check_choice(function, ORDERS, order=settings.order)
     check_choice(function, REMAINDERS, remainder=settings.remainder)
-    same = {name: getattr(settings, name) for name in ("monitor", "mode", "order", "remainder")}
-    flags = {name: bool(getattr(settings, name)) for name in ("evaluate_initial", "evaluate_test")}
-    return Plan(function, int(settings.epochs), int(batch_size), **same, **flags)
+    words = (settings.monitor, settings.mode, settings.order, settings.remainder)
+    flags = (bool(settings.evaluate_initial), bool(settings.evaluate_test))
+    return Plan(function, int(settings.epochs), int(batch_size), *words, *flags)
 
 
 def checked_learner(function: str, learner: Any) -> Learner:

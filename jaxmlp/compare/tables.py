@@ -144,20 +144,8 @@ def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> l
 
 
 def _described(problem: Problem) -> dict[str, Any]:
-    numbers = (
-        "about",
-        "epochs",
-        "batch_size",
-        "metric",
-        "mode",
-        "target",
-        "tuned_on",
-        "keep",
-        "refit",
-        "order",
-        "fixed_test",
-    )
-    return {name: getattr(problem, name) for name in (*numbers, "rows")}
+    names = ("about", "epochs", "batch_size", "metric", "mode", "target", "tuned_on", "keep", "refit", "order")
+    return {name: getattr(problem, name) for name in (*names, "fixed_test", "rows")}
 
 
 def _trials(found: Findings) -> pd.DataFrame:

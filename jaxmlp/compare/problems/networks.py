@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import jaxmlp
 from jaxmlp.compare.problems.problem import Problem
 
-# As many rows as there are test rows, 10,000 of 60,000, choose the hyperparameters; scored runs train on all 60,000, and
-# go through them in one order, the same in every epoch: published logs of DeepOBS repeat every 468 steps.
+# As many rows as there are test rows, 10,000 of 60,000, choose the hyperparameters. Scored runs train on all 60,000,
+# in the same order in every epoch: published logs of DeepOBS repeat every 468 steps.
 DEEPOBS_VALIDATION = 1 / 6
 
 
