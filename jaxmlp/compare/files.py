@@ -28,7 +28,12 @@ def is_in_file(source: object) -> bool:
     if not isinstance(source, str) or exists(source):
         return False
     place, colon, name = source.rpartition(":")
-    return bool(colon) and _is_dotted(name) and (place.endswith(".py") or _is_dotted(place))
+    if not colon or not _is_dotted(name):
+        return False
+    if place.endswith(".py") or not _is_dotted(place):
+        return place.endswith(".py")
+    # A name with dots may be that of a file: `optax:contrib.muon` is an object, `C:data.csv` is not.
+    return name.isidentifier() or importlib.util.find_spec(place.partition(".")[0]) is not None
 
 
 def _is_dotted(text: str) -> bool:
