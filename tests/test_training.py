@@ -353,17 +353,22 @@ PICKLED = {
     ),
     "chain": lambda: jaxmlp.chain(jaxmlp.clip(1.0), jaxmlp.clip_by_global_norm(1.0), jaxmlp.lion(0.1)),
     "schedule": lambda: jaxmlp.adam(jaxmlp.warmup_cosine_decay_schedule(0.0, 0.1, 10, 200)),
-    **{
-        name: getattr(jaxmlp, name)
-        for name in jaxmlp.optimizers.__all__
-        if name not in ("Optimizer", "apply_updates", "as_optimizer", "chain", "evaluation_params", "projected")
-    },
+    "averaged": lambda: jaxmlp.averaged(jaxmlp.adam(0.1), 0.9),
+    "swa": lambda: jaxmlp.swa(jaxmlp.adam(0.1), 3),
+    "lookahead": lambda: jaxmlp.lookahead(jaxmlp.adam(0.1)),
+    "cautious": lambda: jaxmlp.cautious(jaxmlp.adam(0.1)),
+}
+_NOT_PICKLED = ("Optimizer", "apply_updates", "as_optimizer", "evaluation_params", "projected")
+PICKLED |= {
+    name: partial(getattr(jaxmlp, name), 0.125)
+    for name in jaxmlp.optimizers.__all__
+    if name not in (*PICKLED, *_NOT_PICKLED)
 }
 
 
 @pytest.mark.parametrize("name", list(PICKLED))
 def test_learners_and_optimizers_pickle(name):
-    one = PICKLED[name]() if name in ("classifier", "regressor", "chain", "schedule") else PICKLED[name](0.125)
+    one = PICKLED[name]()
     other = pickle.loads(pickle.dumps(one))
     assert type(other) is type(one) and repr(other) == repr(one)
     assert jax.tree.structure(other) == jax.tree.structure(one)
