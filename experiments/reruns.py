@@ -23,7 +23,17 @@ import pandas as pd
 
 import jaxmlp
 from experiments.rerun_figure import draw
-from jaxmlp.compare import PROTOCOLS, Comparison, Outcome, Protocol, analyze, chosen_point, compare, find_problem
+from jaxmlp.compare import (
+    PROTOCOLS,
+    Comparison,
+    Contestant,
+    Outcome,
+    Protocol,
+    analyze,
+    chosen_point,
+    compare,
+    find_problem,
+)
 
 STANDARD = PROTOCOLS["standard"]
 # What a comparison was before: one split, one tuning, intervals over seeds.
@@ -87,7 +97,7 @@ class Simulation:
         """The fresh runs of an optimizer."""
         tuned, pool, rows = self.protocol.tuning_seeds, self.pool[name], []
         for repetition, (split, order) in enumerate(drawn):
-            point = self.choice(name, split, order[:tuned])
+            point = self.choice(name, split, order[:tuned].tolist())
             for seed in order[tuned : tuned + self.protocol.seeds]:
                 score, when = pool.scores[split, point, seed], pool.times[split, point, seed]
                 rows.append((repetition, 0, int(seed), score, when, "finished"))
@@ -95,7 +105,7 @@ class Simulation:
 
     def rerun(self, tables: dict[str, pd.DataFrame]) -> Any:
         """What `analyze` finds in some runs."""
-        contestants = tuple(jaxmlp.compare.Contestant(name, jaxmlp.gd) for name in tables)
+        contestants = tuple(Contestant(name, jaxmlp.gd) for name in tables)
         chosen = ({"learning_rate": 0.1},)
         outcomes = {
             (self.problem.name, name): Outcome(self.problem.name, name, None, chosen, pd.DataFrame(), table)
@@ -111,7 +121,7 @@ class Simulation:
             name: float(
                 np.mean(
                     [
-                        pool.scores[split, self.choice(name, split, order[:tuned]), order[tuned]]
+                        pool.scores[split, self.choice(name, split, order[:tuned].tolist()), order[tuned]]
                         for split, order in drawn
                     ]
                 )
