@@ -140,7 +140,8 @@ def check_weights(function: str, /, **named: Any) -> Any:
     """Finite weights of at least 0, checked only if they are concrete."""
     argument, weights = _one(named)
     if is_concrete(weights) and np.size(weights):
-        low, high = float(np.asarray(weights).min()), float(np.asarray(weights).max())
+        on_host = np.asarray(jax.device_get(weights))
+        low, high = float(on_host.min()), float(on_host.max())
         sound = low >= 0 and high < np.inf  # false for NaN
         require(sound, function, argument, "be finite and at least 0", high if low >= 0 else low)
     return weights

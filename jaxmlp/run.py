@@ -140,10 +140,15 @@ def _jitted_fit(plan: Plan, structure: Any) -> Any:
 _compiled_fit = Programs(_jitted_fit)
 
 
-def prepare(function: str, learner: Learner, data: Any, settings: Settings) -> tuple[Plan, Stopping]:
-    """Checks the settings against learner and data, and separates what is static from what may be traced."""
+def prepare(
+    function: str, learner: Learner, data: Any, settings: Settings, always_test: bool = False
+) -> tuple[Plan, Stopping]:
+    """Checks the settings against learner and data, and separates what is static from what may be traced.
+
+    `always_test`: a population evaluates each trial on the test split in any case.
+    """
     rows = checked_data(function, data)
-    if settings.evaluate_test:
+    if settings.evaluate_test or always_test:
         require(getattr(data, "test", None) is not None, function, "data", "have a test split", data, TypeError)
         check_split(function, "data.test", data.test)
     if learner.check is not None:

@@ -74,12 +74,12 @@ def step_schedule(init_value: Scalar, step_size: Scalar, factor: Scalar = 0.1) -
       He et al. 2016, *Deep Residual Learning for Image Recognition*, https://arxiv.org/abs/1512.03385, divides its
       rate by 10 on plateaus. As `StepLR` of PyTorch; `exponential_decay` with `staircase` gives the same values.
     """
-    numbers = _checked(check_non_negative, "step_schedule", init_value=init_value, factor=factor)
+    numbers = checked(check_non_negative, "step_schedule", init_value=init_value, factor=factor)
     return bind(_step, **numbers, step_size=check_positive("step_schedule", step_size=step_size))
 
 
 def _step(count, *, init_value, step_size, factor):
-    return init_value * jnp.power(factor, jnp.floor(_real(count) / _real(step_size)))
+    return init_value * jnp.power(factor, jnp.floor(real(count) / real(step_size)))
 
 
 def exponential_decay(
@@ -119,14 +119,14 @@ def exponential_decay(
       The `exponential_decay` of optax, https://optax.readthedocs.io/, with the same arguments.
     """
     function = "exponential_decay"
-    numbers = _checked(check_non_negative, function, init_value=init_value, transition_begin=transition_begin)
-    rates = _checked(check_positive, function, transition_steps=transition_steps, decay_rate=decay_rate)
+    numbers = checked(check_non_negative, function, init_value=init_value, transition_begin=transition_begin)
+    rates = checked(check_positive, function, transition_steps=transition_steps, decay_rate=decay_rate)
     end_value = None if end_value is None else check_non_negative(function, end_value=end_value)
     return bind(_exponential, **numbers, **rates, end_value=end_value, staircase=Static(bool(staircase)))
 
 
 def _exponential(count, *, init_value, transition_steps, decay_rate, transition_begin, staircase, end_value):
-    transitions = jnp.maximum(_real(count) - _real(transition_begin), 0.0) / _real(transition_steps)
+    transitions = jnp.maximum(real(count) - real(transition_begin), 0.0) / real(transition_steps)
     value = init_value * jnp.power(decay_rate, jnp.floor(transitions) if staircase else transitions)
     if end_value is None:
         return value
@@ -163,12 +163,12 @@ def cosine_decay_schedule(
       Loshchilov & Hutter 2017, *SGDR*, https://arxiv.org/abs/1608.03983, without its restarts, as in optax.
     """
     function = "cosine_decay_schedule"
-    values = _checked(check_non_negative, function, init_value=init_value, alpha=alpha)
-    return bind(_cosine, **values, **_checked(check_positive, function, decay_steps=decay_steps, exponent=exponent))
+    values = checked(check_non_negative, function, init_value=init_value, alpha=alpha)
+    return bind(_cosine, **values, **checked(check_positive, function, decay_steps=decay_steps, exponent=exponent))
 
 
 def _cosine(count, *, init_value, decay_steps, alpha, exponent):
-    half_cosine = _fall(_real(count) / _real(decay_steps)) ** exponent
+    half_cosine = _fall(real(count) / real(decay_steps)) ** exponent
     return init_value * ((1 - alpha) * half_cosine + alpha)
 
 
@@ -210,7 +210,7 @@ def warmup_cosine_decay_schedule(
     function = "warmup_cosine_decay_schedule"
     starts = {"init_value": init_value, "warmup_steps": warmup_steps, "end_value": end_value}
     peaks = {"peak_value": peak_value, "decay_steps": decay_steps, "exponent": exponent}
-    numbers = _checked(check_non_negative, function, **starts) | _checked(check_positive, function, **peaks)
+    numbers = checked(check_non_negative, function, **starts) | checked(check_positive, function, **peaks)
     if is_concrete(warmup_steps) and is_concrete(decay_steps):
         warmup, length = float(warmup_steps), float(decay_steps)
         require(length > warmup, function, "decay_steps", f"be above warmup_steps = {warmup}", length)
@@ -218,13 +218,13 @@ def warmup_cosine_decay_schedule(
 
 
 def _warmup_cosine(count, *, init_value, peak_value, warmup_steps, decay_steps, end_value, exponent):
-    count, warmup = _real(count), _real(warmup_steps)
+    count, warmup = real(count), real(warmup_steps)
     # Without a warm-up the line is never taken; the maximum only keeps its division finite.
     line = init_value + (peak_value - init_value) * count / jnp.maximum(warmup, 1.0)
     curve = _cosine(
         count - warmup,
         init_value=peak_value,
-        decay_steps=_real(decay_steps) - warmup,
+        decay_steps=real(decay_steps) - warmup,
         alpha=end_value / peak_value,
         exponent=exponent,
     )
@@ -265,21 +265,21 @@ def cosine_onecycle_schedule(
       step, floor(pct_start * transition_steps).
     """
     function = "cosine_onecycle_schedule"
-    peak = _checked(check_positive, function, transition_steps=transition_steps, peak_value=peak_value)
-    factors = _checked(check_positive, function, div_factor=div_factor, final_div_factor=final_div_factor)
+    peak = checked(check_positive, function, transition_steps=transition_steps, peak_value=peak_value)
+    factors = checked(check_positive, function, div_factor=div_factor, final_div_factor=final_div_factor)
     return bind(_onecycle, **peak, **factors, pct_start=check_rate(function, pct_start=pct_start))
 
 
 def _onecycle(count, *, transition_steps, peak_value, pct_start, div_factor, final_div_factor):
-    count, length = _real(count), jnp.floor(_real(transition_steps))
-    top = jnp.floor(_real(pct_start) * _real(transition_steps))
+    count, length = real(count), jnp.floor(real(transition_steps))
+    top = jnp.floor(real(pct_start) * real(transition_steps))
     start, end = peak_value / div_factor, peak_value / (div_factor * final_div_factor)
     rise = peak_value + (start - peak_value) * _fall(count / jnp.maximum(top, 1.0))
     fall = end + (peak_value - end) * _fall((count - top) / jnp.maximum(length - top, 1.0))
     return jnp.where(count < top, rise, fall)
 
 
-def _checked(check: Callable[..., Any], function: str, **numbers: Scalar) -> dict[str, Any]:
+def checked(check: Callable[..., Any], function: str, **numbers: Scalar) -> dict[str, Any]:
     """The numbers by name, each checked."""
     return {name: check(function, **{name: number}) for name, number in numbers.items()}
 
@@ -289,6 +289,6 @@ def _fall(progress: Array) -> Array:
     return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
 
 
-def _real(value: Any) -> Array:
+def real(value: Any) -> Array:
     """An array of JAX's default floating dtype."""
     return jnp.asarray(value, jnp.result_type(float))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from jaxmlp.checks import check_fraction, check_non_negative, check_positive
 from jaxmlp.leaves import bind
+from jaxmlp.schedules import checked, real
 from jaxmlp.types import Array, Scalar, Schedule
 
 __all__ = ["half_life_schedule", "linear_schedule"]
@@ -41,13 +42,9 @@ def linear_schedule(
       Defazio et al. 2023, https://arxiv.org/abs/2310.07831, on why to decay linearly. As in optax.
     """
     function = "linear_schedule"
-    numbers = {
-        "init_value": check_non_negative(function, init_value=init_value),
-        "end_value": check_non_negative(function, end_value=end_value),
-        "transition_steps": check_positive(function, transition_steps=transition_steps),
-        "transition_begin": check_non_negative(function, transition_begin=transition_begin),
-    }
-    return bind(_linear, **numbers)
+    others = {"init_value": init_value, "end_value": end_value, "transition_begin": transition_begin}
+    steps = check_positive(function, transition_steps=transition_steps)
+    return bind(_linear, **checked(check_non_negative, function, **others), transition_steps=steps)
 
 
 def _linear(count, *, init_value, end_value, transition_steps, transition_begin):
@@ -83,12 +80,8 @@ def half_life_schedule(init_value: Scalar, end_value: Scalar, transition_steps: 
       Pagliardini, Ablin & Grangier 2024, section 3, https://arxiv.org/abs/2409.03137.
     """
     function = "half_life_schedule"
-    numbers = {
-        "init_value": check_fraction(function, init_value=init_value),
-        "end_value": check_fraction(function, end_value=end_value),
-        "transition_steps": check_positive(function, transition_steps=transition_steps),
-    }
-    return bind(_half_life, **numbers)
+    decays = checked(check_fraction, function, init_value=init_value, end_value=end_value)
+    return bind(_half_life, **decays, transition_steps=check_positive(function, transition_steps=transition_steps))
 
 
 def _half_life(count, *, init_value, end_value, transition_steps):
@@ -99,5 +92,5 @@ def _half_life(count, *, init_value, end_value, transition_steps):
 
 def _progress(count: Any, begin: Scalar, steps: Scalar) -> Array:
     """The part of the steps that is done, from 0 to 1."""
-    count, begin, steps = (jnp.asarray(value, jnp.result_type(float)) for value in (count, begin, steps))
+    count, begin, steps = map(real, (count, begin, steps))
     return jnp.clip((count - begin) / steps, 0.0, 1.0)

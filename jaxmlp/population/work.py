@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.epochs import Stopping
 from jaxmlp.population.lanes import Compiled, Lane, Program, compiled, lane_bytes, make_mesh
 from jaxmlp.population.placement import lanes_per_half
 from jaxmlp.population.trials import Group
 from jaxmlp.programs import permissive
-from jaxmlp.run import Settings, check_split, prepare
+from jaxmlp.run import Settings, prepare
 
 
 class Work(NamedTuple):
@@ -51,9 +50,7 @@ def make_work(group: Group, data: Data, devices: list[Any], settings: Settings) 
     """A group with its program, and the arrays that it needs, sent to the devices once."""
     one = jax.tree.map(lambda column: column[0], group.numbers)
     learner = _example(group, one)
-    require(hasattr(data, "test"), "train_many", "data", "have a test split", data, TypeError)
-    check_split("train_many", "data.test", data.test)
-    plan, stopping = prepare("train_many", learner, data, settings)
+    plan, stopping = prepare("train_many", learner, data, settings, always_test=True)
     mesh = make_mesh(devices)
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     data, stopping = jax.device_put((data, stopping), everywhere)
