@@ -1,9 +1,12 @@
 """Is one optimizer better than another? Paired tests over repetitions, for the score and for the time to the target.
 
-better         the paired test, corrected for the number of pairs (Holm); then, and only then, its interval excludes 0
+better         by the paired test of the score; then, and only then, its interval excludes 0
 no difference  the results are identical, or the interval lies within the margin, a share of the spread over repetitions
 sooner         the score does not distinguish them, but by the same test one reaches the target in fewer epochs
 cannot tell    none of these: more repetitions are needed, and about how many
+
+Both tests of all pairs of a problem are one family of Holm's procedure. The chance that any "better" or "sooner" among
+them is false is therefore at most 5 %, however many optimizers are compared and whichever of them do differ.
 """
 
 import itertools
@@ -35,9 +38,9 @@ class Pair(NamedTuple):
       verdict: `better`, `no difference`, `sooner` or `cannot tell`.
       difference: mean difference of the scores, with an interval at the confidence below; it excludes 0 exactly if
         the p-value is below 0.05.
-      confidence: of this interval: 95 % and more, the level at which Holm's procedure tests the pair.
+      confidence: of this interval: 95 % and more, the level at which Holm's procedure tests the score of the pair.
       margin: the difference within which the two do not differ.
-      p_value: of the paired test, after Holm's correction for the pairs of the problem.
+      p_value: of the paired test, after Holm's correction for both tests of all pairs of the problem.
       effect_size: of the paired differences.
       probability: that `first` beats `second` in a repetition of its own, with its 95 % interval.
       wins: repetitions (seeds, if there is only one) in which `first` is ahead.
@@ -47,7 +50,7 @@ class Pair(NamedTuple):
       new_rows: the difference with its 95 % interval for other rows from the same source, wider because splits of the
         same rows overlap; NaN limits if that is not what is compared.
       sooner: the name of the one proven to reach the target in fewer epochs, or "".
-      sooner_p_value: of the paired test on 1 / epochs, corrected in the same way.
+      sooner_p_value: of the paired test on 1 / epochs, after the same correction.
       epochs_first: median epochs of `first` to the target.
       epochs_second: median epochs of `second` to the target.
     """
@@ -74,10 +77,7 @@ class Pair(NamedTuple):
 
 
 def all_pairs(comparison: Comparison) -> list[Pair]:
-    """Every pair of optimizers on every problem.
-
-    Holm's correction is over the pairs of a problem, separately for the score and for the time to the target.
-    """
+    """Every pair of optimizers on every problem; Holm's correction is over one problem at a time."""
     return [
         pair
         for problem in comparison.problems
@@ -88,15 +88,18 @@ def all_pairs(comparison: Comparison) -> list[Pair]:
 def pairs_of(problem: Problem, protocol: Protocol, outcomes: dict[str, Outcome], names: list[str]) -> list[Pair]:
     """Every pair of the outcomes of a problem, whose names are given best first."""
     scores = {name: oriented(problem, protocol, outcomes[name]) for name in names}
+    speed = {name: speeds(protocol, outcomes[name]) for name in names}
     couples = list(itertools.combinations(names, 2))
     least = max((resolution(problem, protocol, outcomes[name]) for name in names), default=0.0)
-    by_score = tested(scores, couples, least)
-    by_time = tested({name: speeds(protocol, outcomes[name]) for name in names}, couples, 1.0 / problem.epochs**2)
+    samples = [(scores[first], scores[second], least) for first, second in couples]
+    if protocol.score != "time":  # else it is the same question
+        samples += [(speed[first], speed[second], 1.0 / problem.epochs**2) for first, second in couples]
+    tests = tested(samples)
     found = []
-    for (first, second), (test, confidence), (timing, _) in zip(couples, by_score, by_time, strict=True):
-        pair = _pair(problem, protocol, (first, second), scores, (test, confidence, least, len(couples)))
+    for (first, second), by_score, by_time in zip(couples, tests, tests[-len(couples) :], strict=False):
+        pair = _pair(problem, protocol, (first, second), scores, by_score, least)
         epochs = [float(np.median(times(protocol, outcomes[name]))) for name in (first, second)]
-        found.append(_timed(pair, timing, *epochs))
+        found.append(_timed(pair, by_time.test, *epochs))
     return found
 
 
@@ -121,20 +124,39 @@ def pairs_table(pairs: list[Pair]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tested(
-    values: dict[str, np.ndarray], couples: list[tuple[str, str]], least: float
-) -> list[tuple[statistics.Paired, float]]:
-    """For each couple a paired test and the confidence of its interval, both corrected for the number of couples."""
-    plain = [statistics.paired(values[first], values[second], resolution=least).p_value for first, second in couples]
-    if not plain:
-        return []
+class Tested(NamedTuple):
+    """A test within a family of tests.
+
+    Attributes:
+      test: the paired test, its p-value after Holm's correction, its interval at the confidence below.
+      confidence: the level at which Holm's procedure tests it.
+      family: the number of tests that the correction counts.
+    """
+
+    test: statistics.Paired
+    confidence: float
+    family: int
+
+
+def tested(samples: list[tuple[np.ndarray, np.ndarray, float]]) -> list[Tested]:
+    """A paired test for each (first, second, resolution), corrected for the number of them.
+
+    Those with identical values cannot be significant whatever the signs of their differences, and do not count (Tarone
+    1990, https://doi.org/10.2307/2531456). So nothing is lost if no run reaches the target.
+    """
+    counted = [not np.array_equal(first, second) for first, second, _ in samples]
+    plain = [
+        statistics.paired(first, second, resolution=least).p_value
+        for (first, second, least), counts in zip(samples, counted, strict=True)
+        if counts
+    ]
+    p_values, confidences = np.ones(len(samples)), np.full(len(samples), 1.0 - LEVEL)
+    p_values[counted] = statistics.holm(plain)
+    confidences[counted] = statistics.holm_confidence(plain, confidence=1 - LEVEL)
     found = []
-    for couple, p_value, confidence in zip(
-        couples, statistics.holm(plain), statistics.holm_confidence(plain, confidence=1 - LEVEL), strict=True
-    ):
-        first, second = (values[name] for name in couple)
+    for (first, second, least), p_value, confidence in zip(samples, p_values, confidences, strict=True):
         test = statistics.paired(first, second, confidence=float(confidence), resolution=least)
-        found.append((test._replace(p_value=float(p_value)), float(confidence)))
+        found.append(Tested(test._replace(p_value=float(p_value)), float(confidence), max(len(plain), 1)))
     return found
 
 
@@ -143,9 +165,10 @@ def _pair(
     protocol: Protocol,
     names: tuple[str, str],
     scores: dict[str, np.ndarray],
-    tests: tuple[statistics.Paired, float, float, int],
+    by_score: Tested,
+    least: float,
 ) -> Pair:
-    (first, second), (test, confidence, least, number) = (scores[name] for name in names), tests
+    (first, second), (test, confidence, number) = (scores[name] for name in names), by_score
     margin = protocol.margin * math.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
     verdict = judged(test.difference, test.p_value, margin, bool(np.array_equal(first, second)))
     more = math.nan

@@ -24,7 +24,7 @@ def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[st
         said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
     tuned_ones = [one for one in contestants if one.rate is None]
     said += [*_spaces(protocol, tuned_ones), *_schedule(protocol), _fresh(protocol, tuned), _SCORES[protocol.score]]
-    said += _repeated(protocol)
+    said += [*_repeated(protocol), _corrected(protocol)]
     return [*said, "A run that diverged stays in the statistics."]
 
 
@@ -53,6 +53,11 @@ _CHOICES = {
     ("metric", "best"): "with the best mean on validation data",
     ("time", "smooth"): "that first reaches the target on validation data",
     ("time", "best"): "that first reaches the target on validation data",
+}
+
+_FAMILIES = {
+    "metric": "the scores and times of all pairs on a problem: the chance that any “better” or “sooner” among them",
+    "time": "all pairs on a problem: the chance that any “faster” among them",
 }
 
 
@@ -122,3 +127,8 @@ def _repeated(protocol: Protocol) -> list[str]:
             "tests are over these repetitions."
         )
     return said
+
+
+def _corrected(protocol: Protocol) -> str:
+    """The error that the verdicts on a problem control together."""
+    return f"Holm's correction is over {_FAMILIES[protocol.score]} is false is at most 5 %."

@@ -23,7 +23,8 @@ def in_words(pair: Pair, problem: Problem, protocol: Protocol) -> str:
     inside = f"{100 * pair.confidence:.3g} % interval {amount(gap.low)} to {amount(gap.high)}{unit}"
     size = f"{amount(gap.estimate)}, {inside}" if math.isfinite(gap.low) else f"{amount(gap.estimate)}{unit} each time"
     every = pair.wins + pair.ties + pair.losses
-    tally = f"{pair.wins} wins, {pair.ties} ties, {pair.losses} losses in {every} {where}"
+    lost = f"{pair.losses} loss" + ("" if pair.losses == 1 else "es")
+    tally = f"{counted(pair.wins, 'win')}, {counted(pair.ties, 'tie')}, {lost} in {every} {where}"
     if pair.verdict == BETTER:
         how = "is faster than" if protocol.score == "time" else "is better than"
         return f"{pair.first} {how} {pair.second}: by {size}; {_p_in_words(pair.p_value)}; {tally}.{_beyond(pair)}"

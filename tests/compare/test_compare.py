@@ -148,15 +148,25 @@ def test_where_the_score_leaves_it_open_the_time_to_the_target_may_tell(scores, 
     assert (said.get(sooner, "reaches loss") in leading) == (verdict == SOONER)
 
 
-def test_times_are_corrected_for_the_number_of_pairs(comparison):
-    found = {(pair.first, pair.second): pair for pair in all_pairs(comparison)}
-    raw = {
-        names: statistics.paired(*(1 / comparison.outcomes["bowl", name].fresh["time"] for name in names)).p_value
-        for names in found
+def test_scores_and_times_of_all_pairs_are_one_family(comparison):
+    fresh = {name: outcome.fresh for (_, name), outcome in comparison.outcomes.items()}
+    found, raw, equal = {}, {}, {}
+    for pair in all_pairs(comparison):
+        names = pair.first, pair.second
+        found |= {("score", *names): pair.p_value, ("time", *names): pair.sooner_p_value}
+        scores, speeds = (-fresh[name]["score"] for name in names), (1 / fresh[name]["time"] for name in names)
+        for kind, (a, b), least in (("score", scores, 1e-4), ("time", speeds, 1 / 36)):
+            test = statistics.paired(a, b, resolution=least)
+            (equal if np.array_equal(a, b) else raw)[kind, *names] = test.p_value
+    assert len(raw) == 9 and equal == {
+        ("score", "adam", "copy"): 1.0,
+        ("time", "adam", "copy"): 1.0,
+        ("time", "gd", "tenth"): 1.0,
     }
-    expected = dict(zip(raw, statistics.holm(list(raw.values())), strict=True))
-    assert {names: pair.sooner_p_value for names, pair in found.items()} == pytest.approx(expected)
-    assert min(raw.values()) < max(raw.values()) <= 1
+    assert found == pytest.approx(equal | dict(zip(raw, statistics.holm(list(raw.values())), strict=True)))
+    by_time = all_pairs(comparison._replace(protocol=TINY._replace(score="time")))
+    assert all(pair.p_value == pair.sooner_p_value and pair.verdict != SOONER for pair in by_time)
+    assert {pair.verdict for pair in by_time} == {BETTER, SAME}
 
 
 def test_verdicts_on_known_numbers():

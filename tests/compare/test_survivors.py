@@ -253,6 +253,7 @@ def test_the_rules_in_words():
         "Its learning rate is that of the trial with the best mean on validation data.",
         "Then each optimizer runs with 10 fresh seeds, the same for all optimizers, none used in tuning.",
         "The score is the metric on the test data, computed once per run.",
+        "Holm's correction is over the scores and times of all pairs on a problem: the chance that any “better” or “sooner” among them is false is at most 5 %.",
         "A run that diverged stays in the statistics.",
     ]
     assert rules(PROTOCOLS["algoperf"]) == [
@@ -262,6 +263,7 @@ def test_the_rules_in_words():
         "The score is the number of epochs to the target; a run that misses it counts as infinite (speed 0).",
         "These are 3 studies with other trials and seeds; their median is the score.",
         "All of this is repeated 10 times with another split of the data, the same for all optimizers, and with other seeds; intervals and tests are over these repetitions.",
+        "Holm's correction is over all pairs on a problem: the chance that any “faster” among them is false is at most 5 %.",
         "A run that diverged stays in the statistics.",
     ]
 
@@ -275,10 +277,10 @@ TIMED = pair("a", "b", SOONER, sooner="b")
 @pytest.mark.parametrize(
     ("one", "problem", "protocol", "words"),
     [
-        (SCORED, BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p = 0.01 after Holm's correction; 10 wins, 1 ties, 1 losses in 12 seeds."),
-        (SCORED, ACCURACY, TINY, "a is better than b: by +50.00, 95 % interval +25.00 to +75.00 percentage points; p = 0.01 after Holm's correction; 10 wins, 1 ties, 1 losses in 12 seeds."),
-        (SCORED._replace(p_value=1e-4), BOWL, BY_TIME, "a is faster than b: by +0.5, 95 % interval +0.25 to +0.75 in 1 / epochs to the target; p = 0.0001 after Holm's correction; 10 wins, 1 ties, 1 losses in 12 seeds."),
-        (SCORED._replace(p_value=0.99e-4), BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p < 0.0001 after Holm's correction; 10 wins, 1 ties, 1 losses in 12 seeds."),
+        (SCORED, BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p = 0.01 after Holm's correction; 10 wins, 1 tie, 1 loss in 12 seeds."),
+        (SCORED, ACCURACY, TINY, "a is better than b: by +50.00, 95 % interval +25.00 to +75.00 percentage points; p = 0.01 after Holm's correction; 10 wins, 1 tie, 1 loss in 12 seeds."),
+        (SCORED._replace(p_value=1e-4, wins=1, ties=0, losses=11), BOWL, BY_TIME, "a is faster than b: by +0.5, 95 % interval +0.25 to +0.75 in 1 / epochs to the target; p = 0.0001 after Holm's correction; 1 win, 0 ties, 11 losses in 12 seeds."),
+        (SCORED._replace(p_value=0.99e-4), BOWL, TINY, "a is better than b: by +0.5, 95 % interval +0.25 to +0.75 in loss; p < 0.0001 after Holm's correction; 10 wins, 1 tie, 1 loss in 12 seeds."),
         (SCORED._replace(verdict=SAME), BOWL, TINY, "a and b: no difference beyond 0.9 in loss (difference +0.5, 95 % interval +0.25 to +0.75 in loss)."),
         (SCORED._replace(verdict=SAME, wins=0, ties=12, losses=0), BOWL, TINY, "a and b: no difference (identical in all 12 seeds)."),
         (SCORED._replace(verdict=UNKNOWN, more=7.0), BOWL, TINY, "a and b: cannot tell (difference +0.5, 95 % interval +0.25 to +0.75 in loss); about 7 more seeds would settle the order."),
@@ -309,6 +311,7 @@ def test_the_verdict_says_if_there_is_nothing_to_compare_or_no_run_reached_the_t
 def test_the_rules_name_optimizers_with_a_given_rate():
     tail = [
         "The score is the metric on the test data, computed once per run.",
+        "Holm's correction is over the scores and times of all pairs on a problem: the chance that any “better” or “sooner” among them is false is at most 5 %.",
         "A run that diverged stays in the statistics.",
     ]
     assert rules(TINY, parse_contestants("adam@0.1")) == [
