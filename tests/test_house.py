@@ -108,7 +108,7 @@ def test_docstrings_follow_one_template(path):
                 assert re.match(r"  \S", after), f"{name}: two spaces below {heading}"
 
 
-@pytest.mark.parametrize("folder", [".ci", ".github", "jaxmlp", "tests", "experiments", "benchmarks", "."])
+@pytest.mark.parametrize("folder", [".ci", ".github", "jaxmlp", "tests", "docs", "experiments", "benchmarks", "."])
 def test_no_file_names_a_place_on_a_machine(folder):
     kinds = {".py", ".md", ".toml", ".json", ".yml", ".yaml", ".cff", ".jinja"}
     every = (ROOT / folder).rglob("*") if folder != "." else ROOT.glob("*")

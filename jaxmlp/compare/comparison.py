@@ -70,12 +70,16 @@ def compare(
     Split, tuning and fresh runs are one repetition; what `analyze` computes is over repetitions.
 
     Main arguments:
+
+    Args:
       optimizers: a text such as `"adam,optax:lion"`, or a dict from name to a function of a learning rate that
         returns a pair (init, update).
       problems: a Problem, a name in `PROBLEMS`, the path of a CSV file, or a list of these.
       protocol: a name in `PROTOCOLS`, or a Protocol.
 
     Other arguments:
+
+    Args:
       directory: where runs are stored as they end; the same call resumes from there. None: in memory only.
       follow: a function of (problem, contestant, text, runs done, runs in total), for a progress bar.
       **changes: fields of the protocol to change, such as `repetitions=30`.
