@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import jax.numpy as jnp
 import pytest
+
+import jaxmlp
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
@@ -83,3 +86,10 @@ def test_a_page_has_one_title_and_its_code_parses(path):
     assert len(re.findall(r"^# ", without_code(text), re.M)) == 1 or path.name == "changelog.md"
     for block in re.findall(r"^```(?:python|\{code-cell\}(?: ipython3)?)\n((?:(?!```).*\n)*?)^```", text, re.M):
         ast.parse("\n".join(line for line in block.split("\n") if not line.startswith((":", "%", "!"))))
+
+
+def test_the_readmes_code_runs_as_it_is_pasted(tmp_path, monkeypatch):
+    (code,) = re.findall(r"^```python\n(.*?)^```", text_of(DOCS.parent / "README.md"), re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("epochs=30", "epochs=2, progress=False"), {})
+    assert jaxmlp.load_model("best_model").predict(jnp.zeros((3, 64))).shape == (3,)
