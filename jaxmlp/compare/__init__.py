@@ -34,7 +34,7 @@ suite/                     failure modes: many tiny tasks, and who passes them
 
 from importlib.util import find_spec
 
-_NEEDED = ("jinja2", "matplotlib", "optax", "pandas", "pooch", "rich", "scipy", "sklearn")
+_NEEDED = ("jinja2", "matplotlib", "optax", "pandas", "pooch", "rich", "scipy", "sklearn", "threadpoolctl")
 _missing = [name for name in _NEEDED if find_spec(name) is None]
 if _missing:
     raise ImportError(

@@ -43,6 +43,7 @@ optimizers:
   my_file.py:my_optimizer     your own function of a learning rate, which
                               returns a pair (init, update)
   adam@1e-3                   at this learning rate, not tuned
+  lion@1e-5..1e-2             tuned between these learning rates
   tenth=adam@1e-4             under another name
 
 problems:

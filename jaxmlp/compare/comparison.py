@@ -1,11 +1,13 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
+from threadpoolctl import threadpool_limits
 
 import jaxmlp
 from jaxmlp.compare.axes import SCHEDULES
@@ -104,8 +106,10 @@ def compare(
     contestants = checked_contestants(optimizers, protocol)
     began = time.perf_counter()
     outcomes = {}
-    for problem in found:
-        for contestant in contestants:
+    # Each device has a thread of its own. Threads of LAPACK's own would wait for these (with them a step of Shampoo
+    # took twenty times as long on two busy cores), and the last bits of QR would depend on their number.
+    with threadpool_limits(1, user_api="blas"):
+        for problem, contestant in itertools.product(found, contestants):
             where = None if directory is None else Path(directory) / for_file_name(problem.name)
             told = None if follow is None else _bound(follow, problem, contestant, protocol)
             outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)

@@ -6,6 +6,7 @@ cautious(adamw)                     around another: averaged, swa, lookahead or 
 optax:lion, optax:contrib.muon      from an installed module
 my_file.py:my_optimizer             from your own file
 adam@6.31e-4                        at this learning rate, not tuned
+lion@1e-5..1e-2                     tuned between these learning rates instead of the protocol's
 tenth=adam@6.31e-5                  under another name
 """
 
@@ -42,6 +43,7 @@ class Contestant(NamedTuple):
       rate: its learning rate, if that is given instead of tuned.
       arguments: names of its other hyperparameters, which a protocol may tune.
       family: the name of the textbook optimizer that it is in full generality, or None.
+      rates: the lowest and highest learning rate of its tuning, or None for the protocol's.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Contestant(NamedTuple):
     rate: float | None = None
     arguments: tuple[str, ...] = ()
     family: str | None = None
+    rates: tuple[float, float] | None = None
 
     def __call__(self, learning_rate: Any, **hyperparameters: Any) -> Any:
         """The optimizer with these numbers; a plain pair of functions becomes a `jaxmlp.Optimizer`."""
@@ -96,11 +99,13 @@ def parse_contestant(text: str) -> Contestant:
     match = _match(text)
     if match is None:
         raise UserError(f"optimizer {text!r} must have the form [name=]source[(arguments)][@learning_rate]")
-    source, rate = match["source"].strip(), _rate(text, match["rate"])
-    short = source.rpartition(":")[2] + text[match.end("source") :]
+    source, (rate, rates) = match["source"].strip(), _rate(text, match["rate"])
+    end = match.start("rate") - 1 if rates else len(text)
+    short = source.rpartition(":")[2] + text[match.end("source") : end]
     if source in WRAPPERS:
         around = _around(text, source, match["arguments"] or "")
-        return around._replace(name=(match["name"] or short).strip(), rate=around.rate if rate is None else rate)
+        given = (rate, rates) if rate or rates else (around.rate, around.rates)
+        return around._replace(name=(match["name"] or short).strip(), rate=given[0], rates=given[1])
     function = _function(source)
     positional, named = _arguments(text, match["arguments"])
     given = bool(positional or named)
@@ -111,6 +116,7 @@ def parse_contestant(text: str) -> Contestant:
         rate=rate,
         arguments=tuple(name for name in _arguments_of(function)[len(positional) :] if name not in named),
         family=source.removeprefix("optax:") if general else None,
+        rates=rates,
     )
 
 
@@ -204,10 +210,17 @@ def _call_around(
     return wrapper(inner(learning_rate, **others), *positional, **named)
 
 
-def _rate(text: str, rate: str | None) -> float | None:
-    if rate is None:
-        return None
+def _rate(text: str, given: str | None) -> tuple[float | None, tuple[float, float] | None]:
+    """A learning rate, or the two between which it is tuned."""
+    if given is None:
+        return None, None
     try:
-        return float(rate)
+        rates = [float(part) for part in given.split("..")]
     except ValueError as error:
-        raise UserError(f"optimizer {text!r} must have a number after @, its learning rate") from error
+        form = "a number after @, its learning rate, or two as in 1e-4..1e-1"
+        raise UserError(f"optimizer {text!r} must have {form}") from error
+    if len(rates) == 1:
+        return rates[0], None
+    if len(rates) > 2 or not 0 < rates[0] < rates[1]:
+        raise UserError(f"optimizer {text!r} must have learning rates that rise from above 0, as in 1e-4..1e-1")
+    return None, (rates[0], rates[1])

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import t as student
 
+from jaxmlp.compare.comparison import Comparison
 from jaxmlp.compare.drawing import LINE, Drawn, height_for, label_lines, log_axis, new_figure, shortened
 from jaxmlp.compare.escape import for_figure
 from jaxmlp.compare.findings import Findings
@@ -146,7 +147,7 @@ def draw_sensitivity(found: Findings, problem: Problem) -> Drawn | None:
             line = curves[name].where(np.isfinite(curves[name])).clip(lower=limits[0])
             look = {"color": looks[name]["color"], "linestyle": looks[name]["linestyle"], "linewidth": 1.6}
             upper.plot(line.index * shift, line, **look)
-    _chosen(lower, protocol, outcomes, looks)
+    _chosen(lower, _edges(comparison), outcomes, looks)
     caption = (
         "Every run of the tuning, and medians. A cross at the top is a run that diverged or left the plot; what is "
         "better than the plot shows lies on its lower edge. Below: the chosen rates, larger if chosen more often. "
@@ -173,7 +174,13 @@ def _runs(axes: Axes, rates: pd.Series, values: pd.Series, look: Look) -> None:
     axes.plot(rates[~inside], top, "x", **cross)
 
 
-def _chosen(axes: Axes, protocol: Protocol, outcomes: dict[str, Outcome], looks: dict[str, Look]) -> None:
+def _edges(comparison: Comparison) -> list[float]:
+    """The ends of the ranges of learning rates."""
+    protocol, tuned = comparison.protocol, [one for one in comparison.contestants if one.rate is None]
+    return sorted({rate for one in tuned for rate in one.rates or (protocol.low, protocol.high)})
+
+
+def _chosen(axes: Axes, edges: list[float], outcomes: dict[str, Outcome], looks: dict[str, Look]) -> None:
     """A row for each optimizer with the learning rates chosen for it, whose area is the number of times."""
     for place, (name, outcome) in enumerate(outcomes.items()):
         rates, times = np.unique([one["learning_rate"] for one in outcome.chosen], return_counts=True)
@@ -185,6 +192,6 @@ def _chosen(axes: Axes, protocol: Protocol, outcomes: dict[str, Outcome], looks:
     axes.set(ylim=(len(outcomes) - 0.4, -0.6), xlabel="learning rate", ylabel="chosen")
     axes.grid(axis="y", visible=False)
     for axis in axes.figure.axes:
-        log_axis(axis.xaxis, protocol.low / 1.8, protocol.high * 1.8)
-        for edge in (protocol.low, protocol.high):
+        log_axis(axis.xaxis, edges[0] / 1.8, edges[-1] * 1.8)
+        for edge in edges:
             axis.axvline(edge, color=INK, linestyle=":", linewidth=1, alpha=0.6)

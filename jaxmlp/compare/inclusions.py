@@ -24,7 +24,9 @@ def inclusion_table(comparison: Comparison, pairs: Sequence[Pair]) -> pd.DataFra
     A well-tuned general optimizer cannot lose, because it could equal the special one: a loss is evidence against
     the tuning, not for the optimizer.
     """
-    names = {one.family: one.name for one in comparison.contestants if one.family is not None and one.rate is None}
+    # An optimizer with learning rates of its own is not searched as generally as the others.
+    searched = [one for one in comparison.contestants if one.rate is None and one.rates is None]
+    names = {one.family: one.name for one in searched if one.family is not None}
     table = {(pair.problem, pair.first, pair.second): pair for pair in pairs}
     rows = []
     for problem in comparison.problems:

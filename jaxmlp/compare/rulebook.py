@@ -23,8 +23,8 @@ def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[st
         verb = "run at their given learning rates" if len(fixed) > 1 else "runs at its given learning rate"
         said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
     tuned_ones = [one for one in contestants if one.rate is None]
-    said += [*_spaces(protocol, tuned_ones), *_schedule(protocol), _fresh(protocol, tuned), _SCORES[protocol.score]]
-    said += [*_repeated(protocol), _corrected(protocol)]
+    said += [*_rates(tuned_ones), *_spaces(protocol, tuned_ones), *_schedule(protocol), _fresh(protocol, tuned)]
+    said += [_SCORES[protocol.score], *_repeated(protocol), _corrected(protocol)]
     return [*said, "A run that diverged stays in the statistics."]
 
 
@@ -83,6 +83,15 @@ def _choice(protocol: Protocol) -> str:
     what = "learning rate is" if protocol.tune == "learning_rate" else "hyperparameters are"
     pronoun = "that" if protocol.tune == "learning_rate" else "those"
     return f"Its {what} {pronoun} of the trial {_CHOICES[protocol.score, protocol.choice]}."
+
+
+def _rates(contestants: Sequence[Contestant]) -> list[str]:
+    """Learning rates of their own, a sentence for each range."""
+    families: dict[tuple[float, float], list[str]] = {}
+    for one in contestants:
+        if one.rates is not None:
+            families.setdefault(one.rates, []).append(one.name)
+    return [f"The rates of {listed(names)} are from {low:g} to {high:g}." for (low, high), names in families.items()]
 
 
 def _spaces(protocol: Protocol, contestants: Sequence[Contestant]) -> list[str]:

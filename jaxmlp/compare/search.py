@@ -79,7 +79,8 @@ def spaces(protocol: Protocol, contestant: Contestant) -> dict[str, Range]:
     asked = protocol.tune.split(",")
     own = [name for name in contestant.arguments if name in SPACE and (name in asked or "all" in asked)]
     names = dict.fromkeys([*own, *(name for name in AXES if name in asked)])
-    return {"learning_rate": Range(protocol.low, protocol.high), **{name: SPACE[name] for name in names}}
+    low, high = contestant.rates or (protocol.low, protocol.high)
+    return {"learning_rate": Range(low, high), **{name: SPACE[name] for name in names}}
 
 
 def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[str, float]]:
@@ -87,7 +88,7 @@ def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[
     if contestant.rate is not None:
         return [{"learning_rate": contestant.rate}]
     if protocol.search == "grid":
-        grid = np.geomspace(protocol.low, protocol.high, protocol.trials)
+        grid = np.geomspace(*(contestant.rates or (protocol.low, protocol.high)), protocol.trials)
         return [{"learning_rate": float(rate)} for rate in grid]
     ranges = spaces(protocol, contestant)
     random = np.random.default_rng([protocol.seed, study] if protocol.seed else study)

@@ -76,7 +76,8 @@ def _at_the_edge(protocol: Protocol, outcome: Outcome, rates: list[float]) -> fl
     """The share of the chosen learning rates that are the first or last of the grid; 0 without a grid."""
     if not len(outcome.tuning) or protocol.search != "grid":
         return 0.0
-    return float(np.mean(np.isclose(rates, protocol.low) | np.isclose(rates, protocol.high)))
+    ends = outcome.tuning["learning_rate"].agg(["min", "max"]).to_numpy(float)
+    return float(np.mean(np.isclose(rates, ends[0]) | np.isclose(rates, ends[1])))
 
 
 def budget_table(comparison: Comparison) -> pd.DataFrame:

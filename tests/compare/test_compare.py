@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+import threadpoolctl
 
 import jaxmlp
 from jaxmlp import statistics
@@ -377,3 +378,15 @@ def test_in_tuning_less_loss_is_better_and_a_diverged_run_is_the_worst_there_is(
     assert table["tuned"].tolist() == [-np.inf, -0.2] and table["point"].tolist() == [0, 0]
     upwards = BOWL._replace(metric="accuracy", mode="max")
     assert tuning_table(upwards, Fake(validation_accuracy=[0.1, 0.2]), 1)["tuned"].tolist() == [0.1, 0.2]
+
+
+def test_while_optimizers_are_compared_lapack_has_one_thread():
+    seen = []
+
+    def look(*now):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas")
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        compare("gd@0.1", BOWL, repetitions=2, follow=look)
+        after = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    assert set(seen) == {1} and set(after) == {2}

@@ -120,6 +120,10 @@ def test_files_that_cannot_be_used(tmp_path, content, text):
         ("adam(b1=x)", "must have plain numbers as arguments"),
         ("adam(b1=0.8", "must have the form"),
         ("adam@fast", "must have a number after @"),
+        ("adam@1e-4..fast", "must have a number after @"),
+        ("adam@1e-1..1e-4", "must have learning rates that rise from above 0"),
+        ("adam@0..1e-4", "must have learning rates that rise from above 0"),
+        ("adam@1e-4..1e-3..1e-2", "must have learning rates that rise from above 0"),
         ("no_such_module:adam", "module 'no_such_module' cannot be imported"),
         ("optax:no_such_thing", "optax has no 'no_such_thing'"),
         ("optax:contrib.no_such_thing", "optax has no 'contrib.no_such_thing'"),
@@ -166,6 +170,20 @@ def test_random_search_gives_every_optimizer_as_many_trials_in_one_space():
 
 def test_a_given_rate_is_not_tuned():
     assert points(PROTOCOLS["standard"], one("adam@0.01"), 0) == [{"learning_rate": 0.01}]
+
+
+def test_learning_rates_of_its_own():
+    found = parse_contestants("lion@1e-5..1e-2,adam,own=cautious(adamw)@2..8,swa(gd@2..8, 10)")
+    assert [one.name for one in found] == ["lion", "adam", "own", "swa(gd@2..8, 10)"]
+    assert [one.rates for one in found] == [(1e-5, 1e-2), None, (2.0, 8.0), (2.0, 8.0)]
+    standard, random = PROTOCOLS["standard"], PROTOCOLS["valley_small"]
+    grid = [point["learning_rate"] for point in points(standard, found[0], 0)]
+    np.testing.assert_allclose(np.diff(np.log10(grid)), 0.3)
+    assert (grid[0], grid[-1], len(grid)) == (pytest.approx(1e-5), pytest.approx(1e-2), 11)
+    rates = [point["learning_rate"] for point in points(random, found[2], 0)]
+    assert 2 <= min(rates) < 3 and 7 < max(rates) <= 8
+    said = " ".join(rules(standard, found))
+    assert "The rates of lion are from 1e-05 to 0.01. The rates of own and swa(gd@2..8, 10) are from 2 to 8." in said
 
 
 def test_protocols_are_checked():
