@@ -1,34 +1,48 @@
-"""The figure of `experiments.reruns`: what reruns say of a verdict."""
+"""The figure of `experiments.reruns`: what becomes of a verdict in a rerun."""
 
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-_PARTS = {"confirmed": "#0072B2", "left open": "#bbbbbb", "contradicted": "#D55E00"}
+_PARTS = {"confirmed": ("#0072B2", "white"), "left open": ("#cccccc", "black"), "contradicted": ("#D55E00", "white")}
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """A bar for each problem and protocol: of the verdicts "better", how many a rerun confirms or contradicts."""
-    bars = [(f"{problem}, {name}", one) for problem, both in results["problems"].items() for name, one in both.items()]
+    """For each problem and protocol: how many verdicts "better" and "sooner" a rerun confirms or contradicts."""
+    rows = [(problem, name, one) for problem, both in results["problems"].items() for name, one in both.items()]
     with matplotlib.rc_context({"figure.constrained_layout.use": True, "font.size": 10}):
-        figure = Figure(figsize=(5.4, 0.9 + 0.55 * len(bars)))
+        figure = Figure(figsize=(5.4, 0.9 + 1.15 * len(rows)))
         axes = figure.subplots()
-        for place, (_, one) in enumerate(bars):
-            left = 0.0
-            for part, color in _PARTS.items():
-                share = 100 * one[part]
-                axes.barh(place, share, left=left, color=color, label=part if place == 0 else None)
-                if share >= 4:
-                    axes.text(left + share / 2, place, f"{share:.0f}", ha="center", va="center", color="white")
-                left += share
-            missed = (
-                f"{100 * one['contradicted']:.1f} % contradicted; means covered {100 * one['coverage']['means']:.0f} %"
-            )
-            axes.text(0, place - 0.5, missed, fontsize=8, va="center")
-        axes.set_yticks(range(len(bars)), [label for label, _ in bars])
-        axes.invert_yaxis()
-        axes.set(xlabel="a rerun of a comparison that said “better”, %", xlim=(0, 100))
+        for place, (problem, name, one) in enumerate(rows):
+            for shift, (word, found) in zip((0.0, 0.3), one["agreement"].items(), strict=True):
+                _bar(axes, place + shift, word, found)
+            axes.text(0, place - 0.44, f"{problem}, {name}", fontweight="bold", va="center")
+            axes.text(0, place - 0.24, measured(one), fontsize=8, va="center")
+        axes.set(xlabel="of these verdicts, % in a rerun", xlim=(0, 100), yticks=[], ylim=(len(rows) - 0.4, -0.6))
         axes.spines[["top", "right", "left"]].set_visible(False)
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=9)
+        marks = [matplotlib.patches.Patch(color=color, label=part) for part, (color, _) in _PARTS.items()]
+        figure.legend(handles=marks, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
     return figure
+
+
+def measured(one: dict[str, Any]) -> str:
+    """Coverage and false verdicts in words."""
+    said = [f"{100 * one['coverage'][what]:.1f} % of {what} covered" for what in ("means", "differences")]
+    if one["twins"]:
+        false = [f"“{word}” {100 * one['twins'].get(word, 0.0):.1f} %" for word in ("better", "sooner")]
+        said.append(f"A against A: {', '.join(false)}")
+    return "; ".join(said)
+
+
+def _bar(axes: Any, place: float, word: str, found: dict[str, float]) -> None:
+    """A bar of confirmed, open and contradicted verdicts, with the number of verdicts in a rerun."""
+    left = 0.0
+    for part, (color, ink) in _PARTS.items():
+        share = 100 * found[part]
+        axes.barh(place, share, left=left, height=0.26, color=color)
+        if share >= 5:
+            axes.text(left + share / 2, place, f"{share:.0f}", ha="center", va="center", color=ink)
+        left += share
+    few = f"{word}: {found['claims']:.1f} of a rerun's pairs"
+    axes.text(1.02, place, few, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
