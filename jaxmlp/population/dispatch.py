@@ -108,7 +108,8 @@ class Shared(NamedTuple):
 def make_parcel(work: Work, shared: Shared, workers: int, by_value: bool = False) -> Parcel:
     """What workers get to know of a group."""
     group, description = work.group, shared.description
-    settings: Any = (np.asarray(value) if isinstance(value, jax.Array) else value for value in shared.settings)
+    own = shared.settings._replace(**group.settings)
+    settings: Any = (np.asarray(value) if isinstance(value, jax.Array) else value for value in own)
     surroundings = {name: description[name] for name in ("jax", "platform", "flags")}
     parcel = Parcel(
         key="",

@@ -44,6 +44,7 @@ def describe(
     here = surroundings(works[0].program.mesh.devices.flat[0])
     settings["min_delta"] = float(stopping.min_delta)
     settings["patience"] = None if stopping.patience is None else float(stopping.patience)
+    settings |= dict.fromkeys(works[0].group.settings, "of each trial")
     return {
         "version": FORMAT,
         "settings": settings,

@@ -78,7 +78,8 @@ class Rungs:
     def learn(self, verdicts: Iterable[Verdict]) -> None:
         """Takes over what was decided elsewhere or earlier; the first verdict on a trial stands."""
         for verdict in verdicts:
-            self.seen[verdict.rung].setdefault(verdict.trial, verdict)
+            if verdict.rung in self.seen:  # trials that are longer than these have further rungs
+                self.seen[verdict.rung].setdefault(verdict.trial, verdict)
 
     def adopt(self, verdicts: Iterable[Verdict]) -> None:
         """Takes over what was decided in this process's name, by its workers."""

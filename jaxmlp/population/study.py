@@ -90,7 +90,10 @@ class Study:
         having = [trial for trial in self.done if name in self._place[trial][0].result.history]
         rows = [self._place[trial][0].result.history[name][self._place[trial][1]] for trial in having]
         index = _pandas().Index(having, name="trial")
-        return _pandas().DataFrame(np.stack(rows), index=index).rename_axis("epoch", axis=1)
+        table = np.full((len(rows), max(map(len, rows))), np.nan, np.result_type(*rows))
+        for row, values in zip(table, rows, strict=True):
+            row[: len(values)] = values
+        return _pandas().DataFrame(table, index=index).rename_axis("epoch", axis=1)
 
     def params(self, trials: int | Sequence[int] | Any = None) -> Params:
         """Parameters kept: those of the best epoch if patience was given, otherwise the last ones.

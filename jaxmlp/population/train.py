@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data import Data
@@ -38,8 +39,8 @@ def train_many(
     data: Data,
     *,
     seeds: int | Sequence[int],
-    epochs: int,
-    batch_size: int | None = None,
+    epochs: int | Sequence[int],
+    batch_size: int | Sequence[int] | None = None,
     patience: Scalar | None = None,
     min_delta: Scalar = 0.0,
     monitor: str = "loss",
@@ -73,17 +74,20 @@ def train_many(
       recipe: a function from hyperparameters to a `Learner`, all of one structure: only numbers may differ. A recipe
         that makes functions of its own, as with optax, is traced, and must not branch on its hyperparameters. Or a
         batch of learners, as from `jax.vmap(recipe)(...)`. Or a dict of such functions, for different optimizers or
-        sizes in one study; each is compiled by itself and gets the grids that its arguments name.
+        sizes in one study; each gets the grids that its arguments name.
       data: a `Data` of train, validation and test.
       seeds: a count, for 0, 1, 2, ..., or a list of different integers from 0 to 2**32 - 1. The same seed means the
         same initial weights, batches and dropout for all hyperparameters.
-      epochs: the maximum number of epochs, at least 1.
-      **grids: for each hyperparameter a list of numbers; trials are the product of all grids and seeds.
+      epochs: the maximum number of epochs, at least 1; or a list of them, as a further grid.
+      **grids: for each hyperparameter a list of values; trials are the product of all grids and seeds. Values need not
+        be numbers: `hidden=[(64,), (128, 128)]`, `activation=["relu", "tanh"]`, `optimizer=[jaxmlp.adam, jaxmlp.gd]`.
+        Trials are sorted by the program that they need, and each program is compiled once. A dict from texts to
+        values gives values the names that the table shows.
 
     Other arguments:
 
     Args:
-      batch_size: rows per step, as in `fit`.
+      batch_size: rows per step, as in `fit`; or a list of them, as a further grid.
       patience: epochs without improvement before a trial stops, as in `fit`.
       min_delta: what counts as an improvement, as in `fit`.
       monitor: the validation metric to watch, as in `fit`.
@@ -126,20 +130,22 @@ def train_many(
       >>> study
       Study(4 of 4 trials done)
     """
-    groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids))
+    sizes: dict[str, Any] = {"batch_size": batch_size, "epochs": epochs}
+    axes = {name: value for name, value in sizes.items() if _is_list(value)}
+    groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids, axes), axes)
     crew = _checked_workers(executor, devices)
     devices = jax.local_devices() if devices is None else list(devices)
     index, count = checked_shard(shard)
     asked = (order, remainder, evaluate_initial, evaluate_test)
-    settings = Settings(epochs, batch_size, patience, min_delta, monitor, mode, *asked)
+    settings = Settings(sizes["epochs"], sizes["batch_size"], patience, min_delta, monitor, mode, *asked)
     works = [make_work(group, data, devices, settings) for group in groups]
     is_described, mixed = directory is not None or crew is not None, crew is not None and crew.mixed
     description = describe(works, rows, data, pruner, mixed) if is_described else {"trials": rows}
     store = Directory(directory, description, works)
     mine = set(range(index, len(rows), count))
-    plan = works[0].program.plan
-    tally, reporter = Tally(plan, len(mine), _only(store.ended, mine)), Reporter(progress, callback)
-    session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, plan.epochs))
+    tally = Tally(works[0].program.plan, len(mine), _only(store.ended, mine))
+    reporter, longest = Reporter(progress, callback), max(work.program.plan.epochs for work in works)
+    session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, longest))
     try:
         if crew is not None:
             _run_on_workers(works, crew, data, Shared(settings, pruner, lanes, description, mixed), session)
@@ -247,9 +253,13 @@ def _checked_workers(executor: Any, devices: Any) -> Workers | None:
     return executor if isinstance(executor, Workers) else workers(executor)
 
 
-def _all_grids(grid: Mapping[str, Any] | None, grids: dict[str, Any]) -> dict[str, Any]:
+def _is_list(setting: Any) -> bool:
+    return isinstance(setting, (list, tuple, range)) or np.ndim(setting) == 1
+
+
+def _all_grids(grid: Mapping[str, Any] | None, grids: dict[str, Any], axes: dict[str, Any]) -> dict[str, Any]:
     named = {} if grid is None else dict(grid)
-    twice = sorted(named.keys() & grids.keys())
+    twice = sorted(named.keys() & (grids.keys() | axes.keys()))
     require(not twice, "train_many", "grid", "not repeat hyperparameters that are given as keywords", twice)
     return {**named, **grids}
 

@@ -47,7 +47,15 @@ def own_settings() -> Iterator[None]:
 
 
 def make_work(group: Group, data: Data, devices: list[Any], settings: Settings) -> Work:
-    """A group with its program, and the arrays that it needs, sent to the devices once."""
+    """A group with its program, and the arrays that it needs, sent to the devices once.
+
+    Args:
+      group: the trials.
+      data: as in `train_many`.
+      devices: where to run them.
+      settings: those of the study; the group's own ones take their place.
+    """
+    settings = settings._replace(**group.settings)
     one = jax.tree.map(lambda column: column[0], group.numbers)
     learner = _example(group, one)
     plan, stopping = prepare("train_many", learner, data, settings, always_test=True)
