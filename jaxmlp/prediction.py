@@ -13,7 +13,7 @@ from jaxmlp.leaves import as_partial, strong
 from jaxmlp.programs import Programs, permissive, weakened
 from jaxmlp.types import Params, PyTree
 
-__all__ = ["predicted", "preparation_of"]
+__all__ = ["answered", "predicted", "preparation_of"]
 
 _CLASSES = ("labels", "probabilities", "logits")
 _ANSWERS = {"classification": _CLASSES, "multi-label": _CLASSES, "regression": ("values",)}
@@ -39,11 +39,21 @@ def predicted(
     output: str | None,
 ) -> np.ndarray:
     """What one network, or several together, say about rows in the user's own units; `Model.predict` documents it."""
+    return answered(function, members, preparation, preparation.encoded(function, rows), output)
+
+
+def answered(
+    function: str,
+    members: Sequence[tuple[Callable[..., Any], Params]],
+    preparation: Preparation,
+    inputs: np.ndarray,
+    output: str | None,
+) -> np.ndarray:
+    """What `predicted` does, of rows that are encoded already."""
     answers = _ANSWERS[preparation.task]
     output = check_choice(function, answers, output=answers[0] if output is None else output)
     known = all(is_concrete(leaf) for leaf in jax.tree.leaves([params for _, params in members]))
     require(known, function, "params", "be known now (inside of jit and vmap use learner.outputs)", "traced arrays")
-    inputs = preparation.encoded(function, rows)
     require(len(inputs) > 0, function, "rows", "be at least one row", inputs.shape)
     every = [_outputs(function, outputs, params, inputs) for outputs, params in members]
     for one in every:

@@ -26,6 +26,7 @@ preparation  Preparation: what was learned, to encode new inputs and decode pred
 splits       split: arrays, split and not scaled
 scales       scaled: splits of your own, scaled together
 resplitting  resplit: the same rows in other splits
+resampling   many data sets of the same rows: folds, splits, bootstraps
 arrays       checks of arrays of numbers
 """
 

@@ -11,7 +11,7 @@ from jaxmlp.data.scalers import Scaler, fit_scaler
 from jaxmlp.data.stratified import check_seed, parts
 from jaxmlp.data.types import Batch, Data
 
-__all__ = ["resplit"]
+__all__ = ["equal", "resplit", "strata", "with_weights"]
 
 
 def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
@@ -42,9 +42,9 @@ def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
     """
     require(isinstance(data, Data), "resplit", "data", "be a Data", type(data).__name__, TypeError)
     check_seed("resplit", seed)
-    data = _with_weights(data)
+    data = with_weights(data)
     splits = {name: jax.tree.map(np.asarray, batch) for name, batch in data._asdict().items()}
-    owner = {name: next(other for other in splits if _equal(splits[other], splits[name])) for name in splits}
+    owner = {name: next(other for other in splits if equal(splits[other], splits[name])) for name in splits}
     mixed = [name for name in dict.fromkeys(owner.values()) if not (keep_test and name == owner["test"])]
     raw = {name: _unscaled(data, batch) for name, batch in splits.items()}
     if len(mixed) > 1:
@@ -53,7 +53,7 @@ def resplit(data: Data, seed: int, *, keep_test: bool = False) -> Data:
     return jax.tree.map(lambda new, old: np.asarray(new, np.asarray(old).dtype), scaled, data)
 
 
-def _with_weights(data: Data) -> Data:
+def with_weights(data: Data) -> Data:
     """The data with weights of 1 in splits that have none, if another split has some."""
     if all(getattr(batch, "weights", None) is None for batch in data):
         return data
@@ -62,7 +62,8 @@ def _with_weights(data: Data) -> Data:
     return data._replace(**{name: batch._replace(weights=ones[name]) for name, batch in batches.items()})
 
 
-def _equal(one: Batch, other: Batch) -> bool:
+def equal(one: Any, other: Any) -> bool:
+    """Whether two splits have the same rows."""
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(a.shape == b.shape and np.array_equal(a, b) for a, b in pairs)
 
@@ -72,14 +73,14 @@ def _mixed(batches: list[Any], names: list[str], seed: int) -> dict[str, Any]:
     together = jax.tree.map(lambda *arrays: np.concatenate(arrays), *batches)
     sizes = [len(jax.tree.leaves(batch)[0]) for batch in batches]
     held_out = {name: size / sum(sizes) for name, size in zip(names[1:], sizes[1:], strict=True)}
-    chosen = parts("resplit", _strata(together, min(sizes)), held_out, seed)
+    chosen = parts("resplit", strata(together, min(sizes)), held_out, seed)
     return {
         name: jax.tree.map(lambda array, rows=rows: array[rows], together)
         for name, rows in zip(names, chosen, strict=True)
     }
 
 
-def _strata(together: Any, smallest: int) -> np.ndarray:
+def strata(together: Any, smallest: int) -> np.ndarray:
     """Labels whose proportions can be kept in splits down to a size; a single class for anything else."""
     targets: Any = together.targets if isinstance(together, Batch) else jax.tree.leaves(together)[-1]
     if targets.ndim == 1 and targets.dtype.kind in "iu" and targets.min() >= 0:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxmlp.data.resampling import sample_at
 from jaxmlp.epochs import Plan, Run, Stopping, advance, finish, forward, start
 from jaxmlp.programs import Programs
 from jaxmlp.result import Status
@@ -64,12 +65,14 @@ class Program(NamedTuple):
       plan: the static settings of a run.
       mesh: the devices, as one axis of lanes.
       batched: whether the lanes of a device are one `vmap` instead of a `lax.map`.
+      sampled: whether each trial has data of its own, made of the rows of a `Pool`.
     """
 
     make: Callable[[Any], Any]
     plan: Plan
     mesh: Mesh
     batched: bool
+    sampled: bool = False
 
 
 class Compiled(NamedTuple):
@@ -119,7 +122,7 @@ def _segment(program, lanes, orders, data, stopping, epochs):
 
 def _lane_segment(program: Program, data: Any, stopping: Stopping, epochs: Array, lane: Lane, order: Orders) -> Lane:
     numbers = jax.tree.map(partial(jnp.where, order.begin), order.numbers, lane.numbers)
-    learner = program.make(numbers)
+    learner, data = program.make(numbers), _data_of(program, numbers, data)
     run = jax.lax.cond(
         order.begin,
         lambda: start(program.plan, jax.random.key(order.seed, impl=_IMPL), learner, data, stopping),
@@ -136,6 +139,11 @@ def _lane_segment(program: Program, data: Any, stopping: Stopping, epochs: Array
     return Lane(numbers, run._replace(state=run.state._replace(params=params)), kept_epoch, test)
 
 
+def _data_of(program: Program, numbers: Any, data: Any) -> Any:
+    """A trial's data; operands of the loops and conditionals that use them: nothing fuses with them."""
+    return sample_at(data, numbers.sample) if program.sampled else data
+
+
 def _ended(learner: Any, data: Any, run: Run) -> tuple[Any, Array, dict[str, Array]]:
     """The parameters kept, their epoch, and their metrics on the test data."""
     result = finish(run)
@@ -145,14 +153,14 @@ def _ended(learner: Any, data: Any, run: Run) -> tuple[Any, Array, dict[str, Arr
 
 
 def _first_lane(program, numbers, data, stopping):
-    learner = program.make(numbers)
+    learner, data = program.make(numbers), _data_of(program, numbers, data)
     run = start(program.plan, jax.random.key(0, impl=_IMPL), learner, data, stopping)
     _, kept_epoch, test = _ended(learner, data, run)
     return Lane(numbers, run, kept_epoch, test)
 
 
 def _one_epoch(program, numbers, seed, data, stopping):
-    learner = program.make(numbers)
+    learner, data = program.make(numbers), _data_of(program, numbers, data)
     run = start(program.plan, jax.random.key(seed, impl=_IMPL), learner, data, stopping)
     return advance(program.plan, learner, data, stopping, run)
 
@@ -187,6 +195,6 @@ def typed(tree: PyTree, like: PyTree) -> PyTree:
     )
 
 
-def lane_bytes(shape: Lane) -> int:
+def lane_bytes(shape: PyTree) -> int:
     """The memory of one lane, in bytes."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shape))

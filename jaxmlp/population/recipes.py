@@ -31,6 +31,18 @@ class Source(NamedTuple):
     statics: tuple[tuple[str, Any], ...] = ()
 
 
+class Sampled(NamedTuple):
+    """Numbers of a trial that has data of its own.
+
+    Attributes:
+      numbers: what its learner is made of.
+      sample: the place of its data in the study's `Pool`.
+    """
+
+    numbers: Any
+    sample: Any
+
+
 class Part(NamedTuple):
     """Combinations whose learners share a program.
 
@@ -68,13 +80,26 @@ class _Traced:
         return jax.tree.flatten(strong(learner, np.asarray))
 
 
+@dataclass(frozen=True)
+class _OfSampled:
+    """The learner of `Sampled` numbers."""
+
+    make: Callable[[Any], Learner]
+
+    def __call__(self, sampled: Sampled) -> Learner:
+        return self.make(sampled.numbers)
+
+
 def maker(source: Source) -> tuple[Callable[[Any], Learner], Any, list[Any]]:
     """`numbers -> Learner`, the structure of the numbers, and the user's functions, which the other two hold weakly."""
     example, owners = weakened(source.example)
-    if source.recipe is None:
-        return _itself, jax.tree.structure(example), owners
-    statics = tuple((name, weak(value, owners) if callable(value) else value) for name, value in source.statics)
-    return _Traced(weak(source.recipe, owners), statics), jax.tree.structure(example), owners
+    make = _itself
+    if source.recipe is not None:
+        statics = tuple((name, weak(value, owners) if callable(value) else value) for name, value in source.statics)
+        make = _Traced(weak(source.recipe, owners), statics)
+    if isinstance(example, Sampled):
+        make = _OfSampled(make)
+    return make, jax.tree.structure(example), owners
 
 
 def _itself(learner: Learner) -> Learner:

@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +12,18 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data import Data, Preparation
+from jaxmlp.data.resampling import Pool
 from jaxmlp.models import Model, model_of
 from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
-from jaxmlp.result import Cause, Status
+from jaxmlp.population.origin import Origin
+from jaxmlp.population.tables import pandas, table_of
+from jaxmlp.prediction import answered, preparation_of
 from jaxmlp.storage import DESCRIPTION, identity_of, read_description, write_json
 from jaxmlp.training import Learner
 from jaxmlp.types import Array, Params, PyTree
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Origin(NamedTuple):
-    """What a study in memory knows, and one from a directory does not.
-
-    Attributes:
-      learner: from a trial's number to its learner.
-      preparation: of the data; None if it is not known.
-    """
-
-    learner: Callable[[int], Learner]
-    preparation: Preparation | None
 
 
 class Study:
@@ -67,13 +58,7 @@ class Study:
           trials of `workers(..., mixed=True)`. A hyperparameter named like another column is
           shown as `params_<name>`.
         """
-        pandas = _pandas()
-        names = list(dict.fromkeys(name for trial in self.trials for name in trial))
-        index = pandas.Index(self.done, name="trial", dtype="int64")
-        asked = pandas.DataFrame([self.trials[trial] for trial in self.done], index=index, columns=names)
-        batches = [pandas.DataFrame(_columns(batch), index=batch.trial) for batch in self._ended]
-        found = pandas.concat(batches) if batches else pandas.DataFrame(columns=["status", "cause", *_INTEGERS])
-        return asked.join(found)
+        return table_of(self.trials, self.done, self._ended)
 
     def history(self, name: str) -> "pd.DataFrame":
         """One metric over time, such as `validation_loss`.
@@ -89,11 +74,11 @@ class Study:
         require(name in names, "Study.history", "name", f"be one of {', '.join(names)}", name)
         having = [trial for trial in self.done if name in self._place[trial][0].result.history]
         rows = [self._place[trial][0].result.history[name][self._place[trial][1]] for trial in having]
-        index = _pandas().Index(having, name="trial")
+        index = pandas().Index(having, name="trial")
         table = np.full((len(rows), max(map(len, rows))), np.nan, np.result_type(*rows))
         for row, values in zip(table, rows, strict=True):
             row[: len(values)] = values
-        return _pandas().DataFrame(table, index=index).rename_axis("epoch", axis=1)
+        return pandas().DataFrame(table, index=index).rename_axis("epoch", axis=1)
 
     def params(self, trials: int | Sequence[int] | Any = None) -> Params:
         """Parameters kept: those of the best epoch if patience was given, otherwise the last ones.
@@ -167,12 +152,72 @@ class Study:
         one = isinstance(trials, (int, np.integer)) and not isinstance(trials, bool)
         wanted = [int(trials)] if one else self._numbers(trials)
         make: Any = self._origin.learner if learner is None and self._origin else lambda _: learner
-        known: Any = self._origin.preparation if data is None and self._origin else data
+        known: Any = self._preparation(wanted) if data is None and self._origin else data
         rule = "be given for a study that does not know it, as from load_study"
         require(learner is not None or self._origin, "Study.model", "learner", rule, None)
         require(known is not None, "Study.model", "data", rule, None)
         require(len(wanted) > 0, "Study.model", "trials", "be one or several trials that have ended", trials)
         return model_of("Study.model", [(make(trial), self.params(trial)) for trial in wanted], known)
+
+    def _preparation(self, trials: list[int]) -> Preparation | None:
+        """That of all these trials, which are of one data set."""
+        assert self._origin is not None
+        places = {self._origin.place(self.trials[trial]): trial for trial in trials}
+        rule = "be of one fold, split or bootstrap, as these scale rows differently"
+        require(len(places) <= 1, "Study.model", "trials", rule, sorted(map(str, places)))
+        return self._origin.preparation(self.trials[next(iter(places.values()))]) if places else None
+
+    def data(self, trial: int) -> Data:
+        """The data that a trial was trained with: `fit` with them, its learner and its seed gives the trial again.
+
+        Args:
+          trial: its number.
+
+        Raises:
+          ValueError: for a study from `load_study`, which does not know the data.
+        """
+        rule = "be the result of train_many in this process, which a finished directory gives at once"
+        require(self._origin is not None, "Study.data", "the study", rule, repr(self))
+        assert self._origin is not None
+        return self._origin.data_of(self.trials[trial])
+
+    def out_of_fold(self, trials: Any = None, output: str | None = None) -> np.ndarray:
+        """What a study with `folds=` says about each training and validation row, by trials that have not seen it.
+
+        Several trials of a fold, such as those of all seeds, predict together, as in `Study.predict`.
+
+        Args:
+          trials: as in `params`: a list of numbers or a mask, of trials of all folds; None for all trials that have
+            ended, whatever their hyperparameters.
+          output: as in `Model.predict`.
+
+        Returns:
+          As from `Model.predict`, with one row for each row of `data.train`, then `data.validation`.
+
+        Raises:
+          ValueError: for a study without folds, or if a fold has no trial among these.
+        """
+        wanted = self._numbers(trials)
+        folds: dict[int, list[int]] = {}
+        for trial in wanted:
+            folds.setdefault(self.trials[trial].get("fold", -1), []).append(trial)
+        known = self._origin is not None and isinstance(self._origin.source, Pool) and -1 not in folds
+        require(known, "Study.out_of_fold", "the study", "be of train_many(..., folds=) in this process", repr(self))
+        assert self._origin is not None
+        samples = self._origin.source.samples
+        missing = sorted(set(range(len(samples.train))) - set(folds))
+        require(not missing, "Study.out_of_fold", "trials", "be of all folds", f"none of folds {missing}")
+        answers = [self._held_out(folds[fold], output) for fold in range(len(folds))]
+        _, first = np.unique(np.concatenate(samples.validation), return_index=True)
+        return np.concatenate(answers)[first]
+
+    def _held_out(self, trials: list[int], output: str | None) -> np.ndarray:
+        """What trials of one fold say about its rows."""
+        data = self.data(trials[0])
+        members = self.model(trials).members
+        return answered(
+            "Study.out_of_fold", members, preparation_of("Study.out_of_fold", data), data.validation.inputs, output
+        )
 
     def predict(
         self,
@@ -235,31 +280,3 @@ def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
     description = read_description(path)
     likes = None if like is None else dict.fromkeys(range(len(description["trials"])), like)
     return Study(description, read_ended(path, description, likes))
-
-
-_INTEGERS = ("epochs", "steps", "best_epoch")
-
-
-def _columns(batch: Ended) -> dict[str, Any]:
-    """The table's columns of trials that have ended."""
-    result, rows = batch.result, np.arange(len(batch.trial))
-    shown = result.kept_epoch
-    metrics = {name: np.where(shown >= 0, values[rows, shown], np.nan) for name, values in result.history.items()}
-    return {
-        "status": [Status(int(code)).name.lower() for code in result.status],
-        "cause": [Cause(int(code)).name.lower() for code in result.cause],
-        **{name: np.asarray(getattr(result, name), np.int64) for name in _INTEGERS},
-        **{name: values.astype(float) for name, values in metrics.items()},
-        **{f"test_{name}": values.astype(float) for name, values in batch.test.items()},
-        **{f"initial_{name}": values.astype(float) for name, values in result.initial.items()},
-        **({"surroundings": [*batch.surroundings] * len(rows)} if batch.surroundings else {}),
-    }
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        message = "Study.table: pandas must be installed: pip install 'jaxmlp[data]'"
-        raise ImportError(message) from error
-    return pd

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxmlp.checks import require
 from jaxmlp.data import Data
+from jaxmlp.data.resampling import make_pool
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Dispatch, Queue, Shared
 from jaxmlp.population.ended import Ended
@@ -49,6 +50,9 @@ def train_many(
     remainder: str = "drop",
     evaluate_initial: bool = False,
     evaluate_test: bool = False,
+    folds: int | None = None,
+    splits: int | None = None,
+    bootstraps: int | None = None,
     grid: Mapping[str, Any] | None = None,
     trials: Sequence[Mapping[str, Any]] | None = None,
     directory: str | os.PathLike[str] | None = None,
@@ -97,6 +101,14 @@ def train_many(
       evaluate_initial: whether to evaluate before the first step too, as `initial_...` in the table.
       evaluate_test: whether to evaluate on the test split after every epoch too, into the history; after the last one
         it is evaluated in any case.
+      folds: a count, at least 2, for cross-validation as a further grid: a trial validates on one fold of the training
+        and validation rows, and trains on the others. The test rows stay. Folds keep the proportions of classes and
+        have the same size; if the rows do not divide, a few are held out in two folds. `study.out_of_fold()` predicts
+        every row by the trials that have not seen it.
+      splits: a count of random splits as a further grid: all rows split anew in the same sizes, as `resplit` does.
+      bootstraps: a count of bootstraps as a further grid: as many training rows as there are, drawn with replacement;
+        validation and test rows stay. In all three, a trial scales its rows by its own training rows, the rows are in
+        memory once, and the data of a trial, for `fit`, are `study.data(trial)`.
       grid: a dict of further grids, for hyperparameters that are named like an argument of this function.
       trials: a list of dicts of hyperparameters in place of grids, as in random search; each runs with every seed.
       directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
@@ -132,15 +144,17 @@ def train_many(
     """
     sizes: dict[str, Any] = {"batch_size": batch_size, "epochs": epochs}
     axes = {name: value for name, value in sizes.items() if _is_list(value)}
-    groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids, axes), axes)
+    samples = _checked_samples(folds=folds, splits=splits, bootstraps=bootstraps)
+    source = data if samples is None else make_pool(data, *samples)
+    groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids, axes), axes, samples)
     crew = _checked_workers(executor, devices)
     devices = jax.local_devices() if devices is None else list(devices)
     index, count = checked_shard(shard)
     asked = (order, remainder, evaluate_initial, evaluate_test)
     settings = Settings(sizes["epochs"], sizes["batch_size"], patience, min_delta, monitor, mode, *asked)
-    works = [make_work(group, data, devices, settings) for group in groups]
+    works = [make_work(group, source, devices, settings) for group in groups]
     is_described, mixed = directory is not None or crew is not None, crew is not None and crew.mixed
-    description = describe(works, rows, data, pruner, mixed) if is_described else {"trials": rows}
+    description = describe(works, rows, source, pruner, mixed) if is_described else {"trials": rows}
     store = Directory(directory, description, works)
     mine = set(range(index, len(rows), count))
     tally = Tally(works[0].program.plan, len(mine), _only(store.ended, mine))
@@ -148,14 +162,13 @@ def train_many(
     session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, longest))
     try:
         if crew is not None:
-            _run_on_workers(works, crew, data, Shared(settings, pruner, lanes, description, mixed), session)
+            _run_on_workers(works, crew, source, Shared(settings, pruner, lanes, description, mixed), session)
         else:
             for number, work in enumerate(works):
                 _run_group(number, work, lanes, session)
     finally:
         reporter.close(tally.progress(running=0))
-    known = getattr(data, "preparation", None)
-    return Study(description, _only(store.ended, mine), Origin(partial(learner_of, groups), known))
+    return Study(description, _only(store.ended, mine), Origin(partial(learner_of, groups), data, source))
 
 
 class _Session(NamedTuple):
@@ -251,6 +264,13 @@ def _checked_workers(executor: Any, devices: Any) -> Workers | None:
         return None
     require(devices is None, "train_many", "devices", "be None with an executor: its workers have their own", devices)
     return executor if isinstance(executor, Workers) else workers(executor)
+
+
+def _checked_samples(**counts: int | None) -> tuple[str, int] | None:
+    """Which way to make many data sets of one was asked for, and how many."""
+    asked = {name: count for name, count in counts.items() if count is not None}
+    require(len(asked) < 2, "train_many", " and ".join(asked), "not be given together", asked)
+    return next(iter(asked.items()), None)
 
 
 def _is_list(setting: Any) -> bool:

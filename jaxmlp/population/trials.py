@@ -9,11 +9,14 @@ import numpy as np
 
 from jaxmlp.checks import check_count, require
 from jaxmlp.population.grids import Label, combinations, listed
-from jaxmlp.population.recipes import Part, Source, batch_of_learners, is_batch, maker, sorted_by_program
+from jaxmlp.population.recipes import Part, Sampled, Source, batch_of_learners, is_batch, maker, sorted_by_program
 from jaxmlp.training import Learner
 
+AXES = {"folds": "fold", "splits": "split", "bootstraps": "bootstrap"}
+"""For each way to make many data sets of one, the column that numbers them."""
+
 # The table's own columns: a hyperparameter of such a name is shown as `params_<name>`.
-_COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch", "surroundings")
+_COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch", "surroundings", *AXES.values())
 _METRICS = ("train_", "validation_", "test_")
 
 
@@ -54,6 +57,7 @@ def make_groups(
     trials: Any,
     grids: Mapping[str, Any],
     settings: Mapping[str, Any] | None = None,
+    samples: tuple[str, int] | None = None,
 ) -> tuple[list[Group], list[dict[str, Any]]]:
     """The groups of a study, and its trials as rows of the table: recipe, hyperparameters, settings, seed.
 
@@ -63,8 +67,10 @@ def make_groups(
       trials: as in `train_many`.
       grids: as in `train_many`.
       settings: grids of settings, such as batch sizes.
+      samples: a key of `AXES`, and how many data sets there are; None for one.
     """
     seed_values, variants = _seeds(seeds), combinations(settings or {})
+    cases = [{}] if samples is None else [{AXES[samples[0]]: i} for i in range(samples[1])]
     recipes = recipe if isinstance(recipe, dict) else {"": recipe}
     require(len(recipes) > 0, "train_many", "recipe", "be a function, a batch of learners, or a dict of them", recipe)
     require(trials is None or not grids, "train_many", "trials", "be None if grids are given", trials)
@@ -72,19 +78,28 @@ def make_groups(
     groups, rows = [], []
     for name, one in recipes.items():
         parts, labels = _parts(one, trials, grids)
-        shape = (len(labels), len(variants), len(seed_values))
+        shape = (len(labels), len(variants), len(cases), len(seed_values))
         numbers = len(rows) + np.arange(np.prod(shape)).reshape(shape)
+        if samples is not None:
+            parts = [_sampled(part, samples[1]) for part in parts]
         groups += _grouped(name, parts, variants, numbers, seed_values)
         named = {"recipe": name} if isinstance(recipe, dict) else {}
-        every = [{**label, **variant} for label in labels for variant in variants]
-        rows += [{**named, **_shown(label), "seed": int(seed)} for label in every for seed in seed_values]
+        every = [_shown({**label, **variant}) | case for label in labels for variant in variants for case in cases]
+        rows += [{**named, **shown, "seed": int(seed)} for shown in every for seed in seed_values]
     return groups, rows
+
+
+def _sampled(part: Part, count: int) -> Part:
+    """A part whose combinations run with each of so many data sets."""
+    source = part.source._replace(example=Sampled(part.source.example, 0.0))
+    columns = [np.repeat(np.asarray(column), count, axis=0) for column in part.columns]
+    return Part(source, [*columns, np.tile(np.arange(count, dtype=np.int32), len(part.places))], part.places)
 
 
 def _grouped(
     name: str, parts: list[Part], variants: list[Label], numbers: np.ndarray, seeds: np.ndarray
 ) -> list[Group]:
-    """The groups of a recipe, whose trials have these numbers, by combination, settings and seed."""
+    """The groups of a recipe, whose trials have these numbers, by combination, settings, data set and seed."""
     groups = []
     for part in parts:
         columns = [np.repeat(np.asarray(column), len(seeds), axis=0) for column in part.columns]
@@ -92,7 +107,7 @@ def _grouped(
             own = name if len(parts) * len(variants) == 1 else f"{name}[{len(groups)}]"
             indices = numbers[part.places, i].ravel()
             settings = {key: choice.value for key, choice in variant.items()}
-            group = make_group(own, part.source, columns, np.tile(seeds, len(part.places)), indices)
+            group = make_group(own, part.source, columns, np.tile(seeds, len(indices) // len(seeds)), indices)
             groups.append(group._replace(settings=settings))
     return groups
 

@@ -1,0 +1,50 @@
+"""Tables: trials that have ended as a DataFrame."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jaxmlp.population.ended import Ended
+from jaxmlp.result import Cause, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_INTEGERS = ("epochs", "steps", "best_epoch")
+
+
+def table_of(trials: list[dict[str, Any]], done: list[int], every: list[Ended]) -> "pd.DataFrame":
+    """One row for each trial that is done, as `Study.table` documents it."""
+    pd = pandas()
+    names = list(dict.fromkeys(name for trial in trials for name in trial))
+    index = pd.Index(done, name="trial", dtype="int64")
+    asked = pd.DataFrame([trials[trial] for trial in done], index=index, columns=names)
+    batches = [pd.DataFrame(columns_of(batch), index=batch.trial) for batch in every]
+    found = pd.concat(batches) if batches else pd.DataFrame(columns=["status", "cause", *_INTEGERS])
+    return asked.join(found)
+
+
+def columns_of(batch: Ended) -> dict[str, Any]:
+    """The table's columns of trials that have ended."""
+    result, rows = batch.result, np.arange(len(batch.trial))
+    shown = result.kept_epoch
+    metrics = {name: np.where(shown >= 0, values[rows, shown], np.nan) for name, values in result.history.items()}
+    return {
+        "status": [Status(int(code)).name.lower() for code in result.status],
+        "cause": [Cause(int(code)).name.lower() for code in result.cause],
+        **{name: np.asarray(getattr(result, name), np.int64) for name in _INTEGERS},
+        **{name: values.astype(float) for name, values in metrics.items()},
+        **{f"test_{name}": values.astype(float) for name, values in batch.test.items()},
+        **{f"initial_{name}": values.astype(float) for name, values in result.initial.items()},
+        **({"surroundings": [*batch.surroundings] * len(rows)} if batch.surroundings else {}),
+    }
+
+
+def pandas() -> Any:
+    """The module, which is an extra."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        message = "Study.table: pandas must be installed: pip install 'jaxmlp[data]'"
+        raise ImportError(message) from error
+    return pd
