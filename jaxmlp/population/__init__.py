@@ -1,6 +1,6 @@
 """Populations: many trainings at once, each stopping by itself."""
 
-from jaxmlp.population.executors import Workers, workers
+from jaxmlp.population.crew import Workers, workers
 from jaxmlp.population.placement import use_cpu_devices
 from jaxmlp.population.progress import Progress
 from jaxmlp.population.pruning import successive_halving

@@ -4,14 +4,18 @@ A worker gets the data, a `Parcel` (what all blocks of a group share) and a `Blo
 once, compiles each group once, and remembers both for the blocks to come. It writes nothing: ended trials go back.
 """
 
+import multiprocessing
+import os
 import pickle
 import platform
 import sys
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -29,7 +33,10 @@ from jaxmlp.run import Settings
 
 # Settings of JAX that are part of a program: workers trace under the driver's.
 _CONTEXTS = ("enable_x64", "default_matmul_precision", "numpy_dtype_promotion", "numpy_rank_promotion")
-_MOST_DATA = 2
+# Studies that run together, as in a comparison, take turns on a worker, each with its data.
+_FEW_DATA, _MOST_BYTES = 2, 256e6
+
+T = TypeVar("T")
 
 
 class Parcel(NamedTuple):
@@ -113,10 +120,10 @@ class _Ready(NamedTuple):
 
 
 class _Memory:
-    """Data that this worker has, and the groups made ready to run on them."""
+    """Data that this worker has, their size, and the groups made ready to run on them."""
 
-    def __init__(self, data: Any) -> None:
-        self.data = data
+    def __init__(self, data: bytes) -> None:
+        self.data, self.size = pickle.loads(data), len(data)
         self.ready: dict[str, _Ready] = {}
 
 
@@ -127,6 +134,14 @@ _one_at_a_time = threading.Lock()
 def contexts_here() -> dict[str, Any]:
     """JAX's settings that are part of a program."""
     return {name: getattr(jax.config, f"jax_{name}") for name in _CONTEXTS}
+
+
+def in_contexts(contexts: dict[str, Any], call: Callable[[], T]) -> T:
+    """A call under such settings: those of a thread are unknown to others."""
+    with ExitStack() as stack:
+        for name, value in contexts.items():
+            stack.enter_context(getattr(jax, name)(value))
+        return call()
 
 
 def block_of(group: Group, places: list[int], verdicts: list[Verdict]) -> Block:
@@ -146,21 +161,31 @@ def run_block(parcel: Parcel, block: Block, data: bytes | None) -> Answer:
     Raises:
       ValueError: if the bits here may differ from the driver's.
     """
-    with _one_at_a_time, ExitStack() as stack:
+    _leave_with_driver()
+    with _one_at_a_time, own_settings():
         _use_threads_of_dask()
-        stack.enter_context(own_settings())
-        for name, value in parcel.contexts.items():
-            stack.enter_context(getattr(jax, name)(value))
-        if parcel.data not in _memories and data is None:
-            return Answer("data")
-        try:
-            source, memory = unpacked(parcel.source), _memory(parcel.data, data)
-        except (ImportError, AttributeError) as error:
-            return Answer("modules", f"{type(error).__name__} on {platform.node()}: {error}")
-        group = make_group(parcel.name, source, block.columns, block.seeds, block.indices)
-        if parcel.key not in memory.ready:
-            memory.ready[parcel.key] = _made_ready(parcel, group, memory)
-        return _run(parcel, block, group, memory.ready[parcel.key])
+        return in_contexts(parcel.contexts, lambda: _run_block(parcel, block, data))
+
+
+def _run_block(parcel: Parcel, block: Block, data: bytes | None) -> Answer:
+    if parcel.data not in _memories and data is None:
+        return Answer("data")
+    try:
+        source, memory = unpacked(parcel.source), _memory(parcel.data, data)
+    except (ImportError, AttributeError) as error:
+        return Answer("modules", f"{type(error).__name__} on {platform.node()}: {error}")
+    group = make_group(parcel.name, source, block.columns, block.seeds, block.indices)
+    if parcel.key not in memory.ready:
+        memory.ready[parcel.key] = _made_ready(parcel, group, memory)
+    return _run(parcel, block, group, memory.ready[parcel.key])
+
+
+@lru_cache(maxsize=1)
+def _leave_with_driver() -> None:
+    """A worker that the driver started ends when the driver is killed: nobody else would tell it to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _use_threads_of_dask() -> None:
@@ -174,8 +199,8 @@ def _use_threads_of_dask() -> None:
 def _memory(name: str, data: bytes | None) -> _Memory:
     """What is remembered of data with this name; of new data, nothing yet."""
     if name not in _memories and data is not None:
-        _memories[name] = _Memory(pickle.loads(data))
-        if len(_memories) > _MOST_DATA:
+        _memories[name] = _Memory(data)
+        while len(_memories) > _FEW_DATA and sum(one.size for one in _memories.values()) > _MOST_BYTES:
             _memories.popitem(last=False)
     _memories.move_to_end(name)
     return _memories[name]

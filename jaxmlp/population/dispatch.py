@@ -3,6 +3,9 @@
 Blocks are cut from the queue as workers become free (guided self-scheduling, Polychronopoulos & Kuck 1987): large ones
 first, small ones last, so that no worker idles at the end. Two for each worker are under way: while it runs one, the
 next is there already. Only this process writes; a worker that dies costs only the blocks that it had.
+
+A block that two workers died with is divided, and its parts run alone, one after the other, when all others are done: a
+part that kills its worker is divided again, down to the trial that does it, which is left out.
 """
 
 import hashlib
@@ -11,7 +14,7 @@ import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +32,7 @@ from jaxmlp.run import Settings
 
 _BLOCKS_PER_WORKER = 2
 _MOST_DEATHS = 3
+_PARTS = 8
 _SECONDS_BETWEEN_LOOKS = 0.005
 
 
@@ -41,12 +45,19 @@ class Piece:
       places: of its trials in the group.
       deaths: how many workers have died of it, in a row.
       with_data: whether a worker asked for the data.
+      by_value: whether it was sent with the modules that workers lack.
     """
 
     group: int
     places: list[int]
     deaths: int = 0
     with_data: bool = False
+    by_value: bool = False
+
+    def parts(self) -> "list[Piece]":
+        """A few smaller ones, down to single trials, which inherit the deaths."""
+        split = [places for places in np.array_split(self.places, _PARTS) if len(places)]
+        return [replace(self, places=places.tolist()) for places in split]
 
 
 class Queue:
@@ -140,8 +151,7 @@ class Dispatch:
 
     def __init__(self, works: list[Work], queue: Queue, shared: Shared, engine: Engine, rungs: Rungs | None) -> None:
         self._works, self._queue, self._shared, self._engine, self._rungs = works, queue, shared, engine, rungs
-        self._parcels: dict[int, Parcel] = {}
-        self._with_modules: set[int] = set()
+        self._parcels: dict[tuple[int, bool], Parcel] = {}
         self._again: deque[Piece] = deque()
         self._suspects: deque[Piece] = deque()
         self._flying: dict[Any, Piece] = {}
@@ -156,47 +166,56 @@ class Dispatch:
         """Runs all trials of the queue, or until `stop()`.
 
         Yields:
-          Blocks that have ended, and blocks that have killed three workers in a row.
+          Blocks that have ended, and trials that have killed three workers in a row.
 
         Raises:
           What a block raises. RuntimeError: if workers die before they ever return anything.
         """
+        crew = self._engine.crew
         try:
             while (self._again or self._queue or self._suspects or self._flying) and not stop():
                 self._send()
-                for future in self._landed(stop):
-                    returned = self._settled(self._flying.pop(future), future)
+                for future in self._landed():
+                    piece = self._flying.pop(future)
+                    crew.landed()
+                    returned = self._settled(piece, future)
                     if returned is not None:
                         yield returned
         finally:
             for future in self._flying:
                 future.cancel()
-            self._engine.close()
+            crew.landed(len(self._flying))
+            crew.release(self)
 
     def _send(self) -> None:
-        """Keeps all workers busy. A block that two workers died with runs alone, when there is nothing else to do."""
-        workers = self._engine.count()
-        while len(self._flying) < _BLOCKS_PER_WORKER * workers and (self._again or self._queue):
+        """Keeps all workers busy. Suspects run alone, when there is nothing else to do."""
+        workers, crew = self._engine.count(), self._engine.crew
+        while len(self._flying) < _BLOCKS_PER_WORKER * workers and (self._again or self._queue) and crew.claim(self):
             self._submit(self._again.popleft() if self._again else self._queue.cut(workers))
-        if self._suspects and not self._flying:
-            self._submit(self._suspects.popleft())
+        if not self._flying and self._suspects and crew.claim(self, alone=True):
+            self._submit(self._suspects.popleft(), alone=True)
+        elif not self._suspects:
+            crew.release(self)
 
-    def _submit(self, piece: Piece) -> None:
-        work = self._works[piece.group]
-        if piece.group not in self._parcels:
-            by_value = piece.group in self._with_modules
-            self._parcels[piece.group] = make_parcel(work, self._shared, self._engine.count(), by_value)
-        block = block_of(work.group, piece.places, [] if self._rungs is None else self._rungs.known)
-        future = self._engine.submit(self._parcels[piece.group], block, piece.with_data)
-        self._flying[future] = piece
+    def _submit(self, piece: Piece, alone: bool = False) -> None:
+        work, engine = self._works[piece.group], self._engine
+        piece.by_value = engine.crew.by_value
+        kind = piece.group, piece.by_value
+        try:
+            if kind not in self._parcels:
+                self._parcels[kind] = make_parcel(work, self._shared, engine.count(), piece.by_value)
+            block = block_of(work.group, piece.places, [] if self._rungs is None else self._rungs.known)
+            self._flying[engine.submit(self._parcels[kind], block, piece.with_data, alone)] = piece
+        except BaseException:
+            engine.crew.landed()
+            raise
 
-    def _landed(self, stop: Callable[[], bool]) -> list[Any]:
-        """Waits until some blocks are done."""
-        while True:
-            done = [future for future in self._flying if future.done()]
-            if done or stop():
-                return done
+    def _landed(self) -> list[Any]:
+        """The blocks that are done by now; a short wait if there are none."""
+        done = [future for future in self._flying if future.done()]
+        if not done:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        return done
 
     def _settled(self, piece: Piece, future: Any) -> Returned | None:
         """What became of a block; None if it has to be sent again."""
@@ -220,12 +239,11 @@ class Dispatch:
         self._again.appendleft(piece)
         if answer.missing == "data":
             piece.with_data = True
-        elif piece.group in self._with_modules:
+        elif piece.by_value:
             rule = "be importable by workers, or fit for cloudpickle (pip install 'jaxmlp[cluster]')"
             raise ValueError(f"train_many: recipe must {rule}, got {answer.reason}")
         else:
-            self._with_modules.add(piece.group)
-            self._parcels.pop(piece.group, None)
+            self._engine.crew.by_value = True
 
     def _failed(self, piece: Piece, error: BaseException) -> Returned | None:
         if not is_death(error):
@@ -233,8 +251,11 @@ class Dispatch:
         # Dask has counted itself, but counts blocks too that only waited on the workers that died.
         counted = type(error).__name__ == "KilledWorker"
         piece.deaths = max(piece.deaths + 1, _MOST_DEATHS - 1 if counted else 0)
-        if piece.deaths < _MOST_DEATHS:
-            (self._again if piece.deaths < _MOST_DEATHS - 1 else self._suspects).append(piece)
+        if piece.deaths < _MOST_DEATHS - 1:
+            self._again.append(piece)
+            return None
+        if len(piece.places) > 1 or piece.deaths < _MOST_DEATHS:
+            self._suspects.extend(piece.parts())
             return None
         self._lost += 1
         if self._lost == _MOST_DEATHS and not self._answers:

@@ -1,59 +1,20 @@
 """Executors of all kinds made to look alike: they send blocks, and say how many workers there are."""
 
-import inspect
 import math
-import os
 import time
 import uuid
+import warnings
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from typing import Any, NamedTuple
 
-from jaxmlp.checks import check_count, require
 from jaxmlp.population.blocks import Block, Parcel, run_block
+from jaxmlp.population.crew import Workers, is_dask
 
 _SECONDS_BETWEEN_COUNTS = 1.0
+_SECONDS_OF_PATIENCE = 10.0
 # By name, so that no engine has to be imported: the errors that say that a worker is gone.
 _OF_DEATH = {"BrokenExecutor", "KilledWorker", "UncompletedJobError", "KeyboardInterrupt", "SystemExit"}
-
-
-class Workers(NamedTuple):
-    """An executor, and how `train_many` uses it; see `workers`."""
-
-    executor: Any
-    size: int | None
-    mixed: bool
-
-
-def workers(executor: Any, *, count: int | None = None, mixed: bool = False) -> Workers:
-    """An executor with options, for `train_many(..., executor=...)`.
-
-    Args:
-      executor: anything with `submit` in the sense of `concurrent.futures`, such as a `ProcessPoolExecutor` whose
-        processes are spawned, loky's, `mpi4py.futures.MPIPoolExecutor` or submitit's; or a `dask.distributed.Client`.
-      count: how many workers it has, at least 1; None for what it says of itself, or else one for each core.
-      mixed: whether workers may differ from this process in processor, JAX version or flags, which may change bits.
-        The table then has a column `surroundings`, which says what each trial ran on.
-
-    Returns:
-      A `Workers`.
-
-    Raises:
-      ValueError, TypeError: for arguments that break these rules.
-
-    Example:
-      >>> from concurrent.futures import ThreadPoolExecutor
-      >>> workers(ThreadPoolExecutor(2), count=2).size
-      2
-    """
-    require(callable(getattr(executor, "submit", None)), "workers", "executor", _RULE, executor, TypeError)
-    method = getattr(getattr(executor, "_mp_context", None), "get_start_method", lambda: "spawn")()
-    rule = "spawn its processes (mp_context=multiprocessing.get_context('spawn')): JAX does not survive a fork"
-    require(method != "fork", "workers", "executor", rule, f"start method {method!r}")
-    if count is not None:
-        check_count("workers", count=count)
-    return Workers(executor, count, bool(mixed))
-
-
-_RULE = "have a method submit, as a concurrent.futures.Executor or a dask.distributed.Client"
 
 
 class BlockPace(NamedTuple):
@@ -78,43 +39,34 @@ class Engine:
 
     pace: BlockPace = BlockPace(4, 0.5, 20.0)
 
-    def __init__(self, workers: Workers, data: bytes) -> None:
-        self.executor: Any = workers.executor
-        self.data = data
-        self._count = workers.size
+    def __init__(self, crew: Workers, data: bytes) -> None:
+        self.crew, self.data = crew, data
         self._sent = 0
-        self._is_mine = False
 
     def count(self) -> int:
         """How many workers there are."""
-        return self._count or getattr(self.executor, "_max_workers", None) or os.cpu_count() or 1
+        return self.crew.count()
 
-    def submit(self, parcel: Parcel, block: Block, with_data: bool) -> Any:
-        """Sends a block; returns its future."""
+    def submit(self, parcel: Parcel, block: Block, with_data: bool, alone: bool) -> Any:
+        """Sends a block; returns its future.
+
+        Args:
+          parcel: what all blocks of its group share.
+          block: the trials.
+          with_data: whether its worker asked for the data.
+          alone: whether it must not be tried on a second worker if the first one dies.
+        """
         with_data = with_data or self._sent < self.count()
         self._sent += with_data
+        executor = self.crew.executor
         try:
-            return self.executor.submit(run_block, parcel, block, self.data if with_data else None)
+            return executor.submit(run_block, parcel, block, self.data if with_data else None)
         except Exception as error:
             if not is_death(error):
                 raise
-            self._renew(error)
-            return self.submit(parcel, block, with_data)
-
-    def _renew(self, error: BaseException) -> None:
-        """Replaces a broken pool of processes by one with the same options."""
-        kind, old = type(self.executor), self.executor
-        names = [name for name in inspect.signature(kind).parameters if hasattr(old, f"_{name}")]
-        if "max_workers" not in names:
-            raise RuntimeError(f"train_many: executor must outlive its workers, got {error!r}") from error
-        self.close()
-        self.executor = kind(**{name: getattr(old, f"_{name}") for name in names})
-        self._is_mine, self._sent = True, 0
-
-    def close(self) -> None:
-        """Ends what was started here."""
-        if self._is_mine:
-            self.executor.shutdown(wait=False)
+            self.crew.renew(executor, error)
+            self._sent = 0
+            return self.submit(parcel, block, with_data, alone)
 
 
 class JobEngine(Engine):
@@ -122,43 +74,80 @@ class JobEngine(Engine):
 
     pace = BlockPace(None, 60.0, 900.0)
 
-    def submit(self, parcel: Parcel, block: Block, with_data: bool) -> Any:
-        return super().submit(parcel, block, True)
+    def submit(self, parcel: Parcel, block: Block, with_data: bool, alone: bool) -> Any:
+        return super().submit(parcel, block, True, alone)
 
 
 class DaskEngine(Engine):
     """A Dask client: workers come and go, and fetch the data from each other, once each."""
 
-    def __init__(self, workers: Workers, data: bytes) -> None:
-        super().__init__(workers, data)
+    def __init__(self, crew: Workers, data: bytes) -> None:
+        super().__init__(crew, data)
         import dask.config
 
         # The result of a task, unlike scattered data, is computed anew if all workers that have it are gone.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-            self._future = self.executor.submit(_itself, data, key=f"data-{uuid.uuid4().hex}")
-        self._counted, self._looked = 1, -math.inf
+            self._future = crew.executor.submit(_itself, data, key=f"data-{uuid.uuid4().hex}")
+        self._found: list[str] = []
+        self._looked, self._empty_since, self._told = -math.inf, math.inf, False
 
     def count(self) -> int:
-        if time.monotonic() - self._looked > _SECONDS_BETWEEN_COUNTS:
-            self._counted, self._looked = max(1, len(self.executor.nthreads())), time.monotonic()
-        return self._count or self._counted
+        return self.crew.size or max(1, len(self._addresses()))
 
-    def submit(self, parcel: Parcel, block: Block, with_data: bool) -> Any:
-        key = f"block-{uuid.uuid4().hex}"
-        return self.executor.submit(run_block, parcel, block, self._future, key=key, pure=False)
+    def _addresses(self) -> list[str]:
+        """The workers that there are now, asked for once a second."""
+        now = time.monotonic()
+        if now - self._looked > _SECONDS_BETWEEN_COUNTS:
+            self._found, self._looked = list(self.crew.executor.nthreads()), now
+            self._empty_since = math.inf if self._found else min(self._empty_since, now)
+            self._wait(now - self._empty_since)
+        return self._found
+
+    def _wait(self, seconds: float) -> None:
+        """Says that there is no worker, and gives up in the end."""
+        wait = self.crew.wait
+        if seconds > wait:
+            rule = "have workers, or be workers(executor, wait=...), with more patience"
+            raise RuntimeError(f"train_many: executor must {rule}, got none for {seconds:.0f} s")
+        if seconds > min(_SECONDS_OF_PATIENCE, 0.5 * wait) and not self._told:
+            self._told = True
+            warnings.warn(f"train_many: executor has no workers; waiting up to {wait:.0f} s for some", stacklevel=2)
+
+    def submit(self, parcel: Parcel, block: Block, with_data: bool, alone: bool) -> Any:
+        self._looked = -math.inf if alone else self._looked
+        chosen = self._addresses()[:1] if alone else []
+        options = {"key": f"block-{uuid.uuid4().hex}", "pure": False, "workers": chosen or None}
+        future = self.crew.executor.submit(run_block, parcel, block, self._future, **options)
+        return _OnOneWorker(future, lambda: chosen[0] in self._addresses()) if chosen else future
+
+
+class _OnOneWorker:
+    """A future of Dask that ends with its worker, while Dask would wait for the worker to come back."""
+
+    def __init__(self, future: Any, lives: Callable[[], bool]) -> None:
+        self._future, self._lives, self._is_lost = future, lives, False
+        self.result, self.cancel = future.result, future.cancel
+
+    def done(self) -> bool:
+        if not self._future.done() and not self._lives():
+            self._is_lost = True
+            self.cancel()
+        return self._is_lost or self._future.done()
+
+    def exception(self) -> BaseException | None:
+        return BrokenExecutor("its worker died") if self._is_lost else self._future.exception()
 
 
 def _itself(data: bytes) -> bytes:
     return data
 
 
-def make_engine(workers: Workers, data: bytes) -> Engine:
+def make_engine(crew: Workers, data: bytes) -> Engine:
     """The engine for an executor."""
-    kind = type(workers.executor)
-    if hasattr(kind, "scatter") and hasattr(kind, "nthreads"):
-        return DaskEngine(workers, data)
-    is_submitit = any(base.__module__.startswith("submitit.") for base in kind.__mro__)
-    return (JobEngine if is_submitit else Engine)(workers, data)
+    if is_dask(crew.executor):
+        return DaskEngine(crew, data)
+    is_submitit = any(base.__module__.startswith("submitit.") for base in type(crew.executor).__mro__)
+    return (JobEngine if is_submitit else Engine)(crew, data)
 
 
 def is_death(error: BaseException) -> bool:

@@ -14,11 +14,12 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.data.resampling import make_pool
+from jaxmlp.population.crew import Workers, workers
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Dispatch, Queue, Shared
 from jaxmlp.population.ended import Ended
 from jaxmlp.population.engine import AtRest, Half, Pace, make_halves, segments
-from jaxmlp.population.executors import Workers, make_engine, workers
+from jaxmlp.population.executors import make_engine
 from jaxmlp.population.identity import describe
 from jaxmlp.population.packing import packed
 from jaxmlp.population.progress import Progress, Reporter, Tally
@@ -221,7 +222,7 @@ def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared,
     engine = make_engine(crew, packed("data", data))
     dispatch = Dispatch(works, Queue(places, engine.pace), shared, engine, rungs)
     lost: list[int] = []
-    with interruptible(store.path is not None) as interruption:
+    with crew.interruptible(store.path is not None) as interruption:
         for returned in dispatch.returned(stop=lambda: bool(interruption)):
             if returned.ended is None:
                 lost += returned.trials.tolist()
@@ -263,7 +264,7 @@ def _checked_workers(executor: Any, devices: Any) -> Workers | None:
     if executor is None:
         return None
     require(devices is None, "train_many", "devices", "be None with an executor: its workers have their own", devices)
-    return executor if isinstance(executor, Workers) else workers(executor)
+    return workers(executor)
 
 
 def _checked_samples(**counts: int | None) -> tuple[str, int] | None:

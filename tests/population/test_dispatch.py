@@ -16,7 +16,7 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, successive_halving, train_many, workers
-from jaxmlp.population import blocks, packing
+from jaxmlp.population import blocks, executors, packing
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Piece, Queue
 from jaxmlp.population.executors import BlockPace
@@ -165,29 +165,37 @@ def test_a_block_holds_trials_of_one_group_and_shares_count_all_groups():
 def test_a_worker_that_dies_costs_only_its_block(data, alone):
     executor = Inline(deadly=[0], times=2)
     assert_same(train_many(recipe, data, executor=executor, **OPTIONS), alone)
-    assert [block for block in executor.trials if 0 in block] == [[0, 1, 2, 3]] * 3
+    assert [block for block in executor.trials if 0 in block] == [[0, 1, 2, 3]] * 2 + [[0]]
+    assert executor.trials[-4:] == [[0], [1], [2], [3]]  # two deaths: its trials run alone, at the end
 
 
 def test_what_kills_three_workers_is_reported_by_its_trials_and_runs_in_the_next_call(data, alone, tmp_path):
     executor = Inline(deadly=[5, 16])
-    with pytest.warns(
-        UserWarning, match=r"train_many: trials \[4, 5, 6, 7.*16.* killed three workers in a row"
-    ) as seen:
+    with pytest.warns(UserWarning, match=r"train_many: trials \[5, 16\] killed three workers in a row and") as seen:
         study = train_many(recipe, data, executor=executor, directory=tmp_path, **OPTIONS)
     assert seen[0].filename == __file__
-    assert len([block for block in executor.trials if 5 in block]) == 3
-    assert {5, 16}.isdisjoint(study.done) and {0, 1, 2, 3} <= set(study.done)
+    assert [block for block in executor.trials if 5 in block] == [[4, 5, 6, 7], [4, 5, 6, 7], [5]]
+    assert set(study.done) == set(range(18)) - {5, 16}
     again = Inline()
     assert_same(train_many(recipe, data, executor=again, directory=tmp_path, **OPTIONS), alone)
-    assert set(again.flat) == set(range(18)) - set(study.done)
+    assert again.flat == [5, 16]
+
+
+def test_a_large_block_is_divided_until_its_deadly_trial_is_found(data, alone, monkeypatch):
+    monkeypatch.setattr(executors.Engine, "pace", BlockPace(18, 0.5, 20.0))
+    executor = Inline(deadly=[0], workers=1)
+    with pytest.warns(UserWarning, match=r"trials \[0\] killed"):
+        study = train_many(recipe, data, executor=executor, **OPTIONS)
+    assert study.table().equals(alone.table().drop(0))
+    nine = list(range(9))
+    assert [block for block in executor.trials if 0 in block] == [nine, nine, [0, 1], [0]]
 
 
 def test_blocks_that_only_shared_a_pool_with_a_deadly_one_are_not_blamed(data, alone):
     Pool.made = 0
-    with pytest.warns(UserWarning, match=r"trials \[0, 1, 2, 3\] killed"):
+    with pytest.warns(UserWarning, match=r"trials \[0\] killed"):
         study = train_many(recipe, data, executor=Pool(2, deadly=[0]), **OPTIONS)
-    assert study.done == list(range(4, 18))
-    assert study.table().equals(alone.table().loc[4:])
+    assert study.table().equals(alone.table().loc[1:])
     assert Pool.made == 4  # three died of it
 
 
@@ -223,10 +231,14 @@ def test_data_go_to_each_worker_once_and_again_to_one_that_asks(data, alone):
     assert executor.trials.count(asked) == 2 and executor.with_data[executor.trials.index(asked, 4)]
 
 
-def test_a_worker_keeps_the_last_two_sets_of_data():
-    for name in ("first", "second", "first", "third"):
+def test_a_worker_keeps_the_last_sets_of_data_two_if_they_are_large(monkeypatch):
+    for name in ("first", "second", "third"):
+        blocks._memory(name, pickle.dumps(name))
+    assert list(blocks._memories) == ["first", "second", "third"]
+    monkeypatch.setattr(blocks, "_MOST_BYTES", 10)
+    for name in ("first", "fourth"):
         assert blocks._memory(name, pickle.dumps(name)).data == name
-    assert list(blocks._memories) == ["first", "third"]
+    assert list(blocks._memories) == ["first", "fourth"]
 
 
 TRACES = []

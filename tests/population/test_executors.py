@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import dask.config
 import distributed
 import jax
 import loky
@@ -16,11 +18,13 @@ import numpy as np
 import pytest
 import submitit
 
+import jaxmlp
 from jaxmlp import load_study
 from tests.population import a_study
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
+OPTIONS = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
 MPIRUN = str(Path(sys.executable).parent / "mpirun")  # of the package openmpi
 
 
@@ -72,18 +76,50 @@ def test_a_pool_of_processes_one_of_which_is_killed(alone, make):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_dask_with_a_worker_that_is_killed(alone, count):
-    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
-    with distributed.LocalCluster(n_workers=count, **options) as cluster, distributed.Client(cluster) as client:
+    with distributed.LocalCluster(n_workers=count, **OPTIONS) as cluster, distributed.Client(cluster) as client:
         kill, killed = killed_by(lambda: client.run(os.getpid).values())
         study = a_study.study(executor=client, callback=kill)
         assert killed
         assert_same(study, alone)
 
 
+def die(learning_rate, file):
+    if learning_rate > 0.5:
+        with open(file, "a") as lines:
+            lines.write("died\n")
+        os._exit(1)
+
+
+def test_a_trial_that_kills_every_worker_of_dask_costs_three_of_them_and_no_other_trial(tmp_path):
+    def deadly(learning_rate):
+        """Kills its process if the learning rate is above 0.5."""
+        learner = jaxmlp.classifier((2, 4, 2), optimizer=jaxmlp.gd(learning_rate))
+
+        def evaluate(params, batch):
+            jax.debug.callback(partial(die, file=str(tmp_path / "deaths")), learning_rate)
+            return learner.evaluate(params, batch)
+
+        return learner._replace(evaluate=evaluate)
+
+    data, options = jaxmlp.load("moons", rows=60), {"seeds": 1, "epochs": 3, "progress": False}
+    rates = [0.1, 0.2, 0.9, 0.3, 0.4, 0.5]
+    dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "5 min"})
+    with (
+        distributed.LocalCluster(n_workers=2, **OPTIONS) as cluster,
+        distributed.Client(cluster) as client,
+        pytest.warns(UserWarning, match=r"train_many: trials \[2\] killed three workers in a row"),
+    ):
+        study = jaxmlp.train_many(deadly, data, learning_rate=rates, executor=client, **options)
+    assert study.done == [0, 1, 3, 4, 5]
+    assert (tmp_path / "deaths").read_text().count("died") == 3
+
+
 def test_dask_workers_that_come_and_go(alone):
     """The only worker leaves, with the only copy of the data; another one comes."""
-    options = {"threads_per_worker": 2, "dashboard_address": None, "memory_limit": None}
-    with distributed.LocalCluster(n_workers=1, **options) as cluster, distributed.Client(cluster) as client:
+    with (
+        distributed.LocalCluster(n_workers=1, **{**OPTIONS, "threads_per_worker": 2}) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         devices = []
 
         def exchange(progress):
