@@ -7,11 +7,13 @@
     write_report(found, "results/mine")
 
 From the shell: `jaxmlp compare --optimizers adam,my_file.py:my_optimizer,optax:lion --problems digits,wine`.
+Either takes workers: `executor=...`, or `--cluster local` and `--cluster ADDRESS` for Dask.
 All of this needs more than the core: `pip install 'jaxmlp[compare]'`.
 
 The modules, each importing only those above it:
 
 errors, escape, files      errors for users, text for each output format, objects from users' files
+cluster                    a Dask cluster for the command line
 machine                    processor and versions
 problems/                  data, network, loss, budget, target, metric
 contestants, protocols     optimizers, and the rules as data

@@ -11,6 +11,7 @@ from typing import Any
 
 import jaxmlp
 from jaxmlp.compare.axes import SCHEDULES
+from jaxmlp.compare.cluster import client_of
 from jaxmlp.compare.comparison import checked_contestants, checked_problems, checked_protocol, compare
 from jaxmlp.compare.contestants import OPTIMIZERS, split_outside_brackets
 from jaxmlp.compare.errors import UserError
@@ -86,6 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
     repetitions = "how often split, tuning and fresh seeds are repeated"
     add("--repetitions", type=int, help=f"{repetitions} ({_defaults('repetitions')})")
     add("--out", type=Path, help="folder of the results (default: results/optimizers-PROBLEMS-PROTOCOL)")
+    cluster = "run on Dask workers: those of the scheduler at this address, or `local` for one per core of this machine"
+    add("--cluster", metavar="ADDRESS", help=cluster)
     add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
     _add_protocol_options(parser)
     _add_problem_options(parser)
@@ -155,7 +158,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.list:
         show_list(screen)
         return
-    jaxmlp.use_cpu_devices()
+    if options.cluster is None:
+        jaxmlp.use_cpu_devices()
     try:
         run(options, screen)
     except UserError as error:
@@ -174,8 +178,10 @@ def run(options: argparse.Namespace, screen: Screen) -> None:
     problems = checked_problems([_problem_of(source, options, reading) for source in given])
     out = options.out or _default_folder(options, given, reading, problems, protocol)
     describe(screen, protocol, problems, contestants)
-    with Follower(screen) as follow:
-        comparison = compare(contestants, problems, protocol, directory=out / "studies", follow=follow)
+    with client_of(options.cluster) as executor, Follower(screen) as follow:
+        comparison = compare(
+            contestants, problems, protocol, directory=out / "studies", executor=executor, follow=follow
+        )
     found = analyze(comparison)
     report = write_report(found, out)  # before anything is shown: no screen can lose it
     show_findings(screen, found)

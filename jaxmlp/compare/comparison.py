@@ -1,8 +1,10 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,6 +22,7 @@ from jaxmlp.compare.problems import Problem, ProblemLike, find_problem
 from jaxmlp.compare.protocols import PROTOCOLS, Protocol
 from jaxmlp.compare.search import SPACE, untuned
 
+_MOST_AT_ONCE = 32
 Follow: TypeAlias = Callable[[Problem, Contestant, str, int, int], object]
 """`follow(problem, contestant, text, runs_done, runs_in_total)`, called as runs end."""
 
@@ -64,6 +67,7 @@ def compare(
     protocol: str | Protocol = "standard",
     *,
     directory: str | Path | None = None,
+    executor: Any = None,
     follow: Follow | None = None,
     **changes: Any,
 ) -> Comparison:
@@ -83,6 +87,9 @@ def compare(
 
     Args:
       directory: where runs are stored as they end; the same call resumes from there. None: in memory only.
+      executor: where runs take place, if not in this process: as in `train_many`, such as a
+        `dask.distributed.Client` or `jaxmlp.workers(...)`. Several optimizers run at the same time; results are the
+        same. Time per run is not measured then.
       follow: a function of (problem, contestant, text, runs done, runs in total), for a progress bar.
       **changes: fields of the protocol to change, such as `repetitions=30`.
 
@@ -90,7 +97,7 @@ def compare(
       A `Comparison`, to be passed to `analyze`.
 
     Raises:
-      UserError: if an argument cannot be used.
+      UserError: if an argument or the workers cannot be used.
 
     Example:
       >>> import jaxmlp
@@ -105,15 +112,44 @@ def compare(
     found = checked_problems(problems)
     contestants = checked_contestants(optimizers, protocol)
     began = time.perf_counter()
-    outcomes = {}
+    crew = None if executor is None else jaxmlp.workers(executor)
+    told = follow if follow is None or crew is None else _one_at_a_time(follow)
+    pairs = list(itertools.product(found, contestants))
+    calls = [partial(_outcome, problem, one, protocol, directory, told, crew) for problem, one in pairs]
     # Each device has a thread of its own. Threads of LAPACK's own would wait for these (with them a step of Shampoo
     # took twenty times as long on two busy cores), and the last bits of QR would depend on their number.
     with threadpool_limits(1, user_api="blas"):
-        for problem, contestant in itertools.product(found, contestants):
-            where = None if directory is None else Path(directory) / for_file_name(problem.name)
-            told = None if follow is None else _bound(follow, problem, contestant, protocol)
-            outcomes[problem.name, contestant.name] = outcome_of(problem, contestant, protocol, where, told)
+        ended = [call() for call in calls] if crew is None else crew.together(calls, most=_at_once(crew))
+    outcomes = {(one.problem, one.contestant): one for one in ended}
     return Comparison(protocol, found, contestants, outcomes, environment(), time.perf_counter() - began)
+
+
+def _outcome(
+    problem: Problem,
+    contestant: Contestant,
+    protocol: Protocol,
+    directory: str | Path | None,
+    follow: Follow | None,
+    crew: jaxmlp.Workers | None,
+) -> Outcome:
+    where = None if directory is None else Path(directory) / for_file_name(problem.name)
+    told = None if follow is None else _bound(follow, problem, contestant, protocol)
+    return outcome_of(problem, contestant, protocol, where, told, crew)
+
+
+def _at_once(crew: jaxmlp.Workers) -> int:
+    """How many optimizers run at the same time: a tuning alone has too few runs for many workers."""
+    return min(crew.count() + 1, _MOST_AT_ONCE)
+
+
+def _one_at_a_time(follow: Follow) -> Follow:
+    lock = threading.Lock()
+
+    def locked(*facts: Any) -> None:
+        with lock:
+            follow(*facts)
+
+    return locked
 
 
 def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = None) -> Protocol:

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +75,10 @@ def _file(path: Path) -> ModuleType:
         raise UserError(f"{path} must be a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # before execution, as an import does: dataclasses look up their own module
+    with suppress(ImportError):  # nobody else can import it by this name: to workers it travels itself
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(module)
     sys.path.insert(0, str(path.resolve().parent))  # so that the file can import its neighbors
     try:
         spec.loader.exec_module(module)

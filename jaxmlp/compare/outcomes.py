@@ -11,6 +11,7 @@ import jaxmlp
 from jaxmlp import statistics
 from jaxmlp.compare.choice import chosen_point
 from jaxmlp.compare.contestants import Contestant
+from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.files import short
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
@@ -29,7 +30,7 @@ class Outcome(NamedTuple):
       tuning: a DataFrame with one row per trial of the tuning.
       fresh: a DataFrame with one row per fresh run; `score` is its score, `time` the epochs to the target.
       curves: for each metric of the learning curves a DataFrame of fresh runs by epochs.
-      seconds: time of one run with fresh seeds, without compilation.
+      seconds: time of one run with fresh seeds, without compilation; NaN on workers, where runs overlap.
       reused: how many runs were on disk from an earlier call.
       crossed: a DataFrame of further runs, for the variance budget only: the split and the seeds of a repetition, with
         the hyperparameters that were chosen in the repetition before; no rows if untuned or if the split is fixed.
@@ -63,6 +64,7 @@ def outcome_of(
     protocol: Protocol,
     directory: str | Path | None = None,
     follow: Callable[[str, int], object] | None = None,
+    executor: Any = None,
 ) -> Outcome:
     """Tunes a contestant and runs it, repeatedly; whatever the optimizer raises becomes an outcome with `trouble`.
 
@@ -72,8 +74,12 @@ def outcome_of(
       protocol: a Protocol.
       directory: where its studies are stored, so that the same call resumes after an interruption; None: nowhere.
       follow: a function of (text, runs done), for a progress bar.
+      executor: where runs take place; None: in this process.
+
+    Raises:
+      UserError: if the workers cannot be used.
     """
-    trainer = Trainer(problem, contestant, directory, follow, protocol.schedule)
+    trainer = Trainer(problem, contestant, directory, follow, protocol.schedule, executor)
     parts: list[_Part] = []
     try:
         for repetition in range(protocol.repetitions):
@@ -87,6 +93,8 @@ def outcome_of(
     except BaseException as error:  # an optimizer may raise anything, SystemExit included
         if isinstance(error, KeyboardInterrupt) or _asked_to_stop(error):
             raise
+        if str(error).startswith("train_many: executor must"):
+            raise UserError(f"{error}") from error
         return Outcome(problem.name, contestant.name, f"raised {short(error)}")
     return Outcome(
         problem.name,

@@ -115,7 +115,7 @@ def _texts(problem: Problem, row: dict[str, Any]) -> list[str]:
         f"{row['reached_target']:.0f} of {row['runs']:.0f}",
         f"{row['diverged']:.0f}",
         decades,
-        f"{row['seconds_a_run']:.2g}",
+        "" if np.isnan(row["seconds_a_run"]) else f"{row['seconds_a_run']:.2g}",
     ]
 
 

@@ -17,9 +17,11 @@ from jaxmlp.compare.problems import Problem
 _ANOTHER_STUDY = "directory must hold a study of"
 
 
-def _learner(problem: Problem, contestant: Contestant, steps: int, kind: str, /, **numbers: Any) -> jaxmlp.Learner:
+def _learner(
+    network: Callable[[Any], jaxmlp.Learner], contestant: Contestant, steps: int, kind: str, /, **numbers: Any
+) -> jaxmlp.Learner:
     """The learner of a contestant with these hyperparameters."""
-    return problem.learner(configured(contestant, steps, kind, numbers))
+    return network(configured(contestant, steps, kind, numbers))
 
 
 class Trainer:
@@ -30,7 +32,7 @@ class Trainer:
       contestant: the contestant.
       done: runs done, including reused ones.
       reused: runs that were on disk from an earlier call.
-      seconds: for each study of fresh runs the time of one run, without compilation.
+      seconds: for each study of fresh runs the time of one run, without compilation; none on workers.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Trainer:
         directory: str | Path | None = None,
         follow: Callable[[str, int], object] | None = None,
         schedule: str = "constant",
+        executor: Any = None,
     ) -> None:
         self.problem: Problem = problem
         self.contestant: Contestant = contestant
@@ -49,8 +52,9 @@ class Trainer:
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
         steps = problem.epochs * problem.steps_per_epoch
         # One object for all studies and all repetitions: each of them finds what an earlier one has compiled.
-        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem, contestant, steps, schedule)
+        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem.learner, contestant, steps, schedule)
         self._follow = follow or (lambda text, done: None)
+        self._executor = executor
 
     def train(
         self, name: str, data: jaxmlp.Data, trials: Sequence[dict[str, float]], seeds: Sequence[int]
@@ -73,7 +77,9 @@ class Trainer:
         with _Clock(directory, compiled=self.done > 0) as clock:
             study = self._resumed(data, trials, seeds, directory, look)
         self.done += len(trials) * len(seeds)
-        if stage == "fresh":
+        if lost := len(trials) * len(seeds) - len(study.done):
+            raise RuntimeError(f"{lost} of its runs killed every worker that they were given to")
+        if stage == "fresh" and self._executor is None:
             self.seconds.append(clock.seconds / (len(trials) * len(seeds)))
         return study
 
@@ -89,6 +95,7 @@ class Trainer:
             "patience": self.problem.epochs if self.problem.keep == "best" else None,
             "directory": directory,
             "shard": (0, 1),  # a comparison needs all of its runs, whatever array job it is called from
+            "executor": self._executor,
             "progress": False,
             "callback": look,
         }

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -162,7 +162,7 @@ def run_block(parcel: Parcel, block: Block, data: bytes | None) -> Answer:
       ValueError: if the bits here may differ from the driver's.
     """
     _leave_with_driver()
-    with _one_at_a_time, own_settings():
+    with _one_at_a_time, own_settings(), _one_lapack_thread():
         _use_threads_of_dask()
         return in_contexts(parcel.contexts, lambda: _run_block(parcel, block, data))
 
@@ -186,6 +186,16 @@ def _leave_with_driver() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _one_lapack_thread() -> AbstractContextManager[Any]:
+    """A worker's cores are its devices'; and the last bits of QR depend on the number of LAPACK's threads."""
+    try:
+        import scipy.linalg  # noqa: F401 (loads LAPACK, which JAX would load later)
+        from threadpoolctl import threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return threadpool_limits(1, user_api="blas")
 
 
 def _use_threads_of_dask() -> None:

@@ -33,6 +33,8 @@ from jaxmlp.run import Settings
 _BLOCKS_PER_WORKER = 2
 _MOST_DEATHS = 3
 _PARTS = 8
+# A block costs the driver a few milliseconds: with many workers it must not be asked for the next one too often.
+_SECONDS_PER_WORKER = 0.005
 _SECONDS_BETWEEN_LOOKS = 0.005
 
 
@@ -81,7 +83,8 @@ class Queue:
         group = next(number for number, waiting in enumerate(self._waiting) if waiting)
         size, seconds = math.ceil(len(self) / (_BLOCKS_PER_WORKER * workers)), self._seconds.get(group)
         if seconds is not None:
-            size = min(max(size, round(self._pace.least / seconds)), max(1, round(self._pace.most / seconds)))
+            least = max(self._pace.least, _SECONDS_PER_WORKER * workers)
+            size = min(max(size, round(least / seconds)), max(1, round(self._pace.most / seconds)))
         elif self._pace.first is not None:
             size = min(size, self._pace.first)
         waiting = self._waiting[group]

@@ -27,7 +27,8 @@ def packed(argument: str, content: PyTree, by_value: bool = False) -> bytes:
         try:
             import cloudpickle as tool
 
-            for module in _own_modules() if by_value else ():
+            already = tool.list_registry_pickle_by_value()
+            for module in [one for one in _own_modules() if one.__name__ not in already] if by_value else ():
                 tool.register_pickle_by_value(module)
                 stack.callback(tool.unregister_pickle_by_value, module)
         except ImportError:

@@ -11,10 +11,13 @@ import pandas as pd
 import pytest
 
 import jaxmlp
-from jaxmlp.compare import command
+from jaxmlp.compare import UserError, command
+from jaxmlp.compare.cluster import client_of
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--repetitions", 3, "--tuning-seeds", 2, "--rates", 3, "--choice", "best", "--epochs", 4, "--hidden", "none")
+JOB = ("--data", "diabetes,two_wells", "--optimizers")
+OWN = "import jaxmlp\n\ndef own(learning_rate):\n    return jaxmlp.adam(learning_rate)\n"
 
 
 def run(*arguments):
@@ -26,7 +29,8 @@ def run(*arguments):
 def done(tmp_path_factory):
     """One run from the shell that the tests below look at."""
     out = tmp_path_factory.mktemp("out")
-    return run("--data", "diabetes,two_wells", "--optimizers", "gd,adam", *SMALL, "--out", out), out
+    (out.parent / "own.py").write_text(OWN)
+    return run(*JOB, f"gd,adam={out.parent}/own.py:own", *SMALL, "--out", out), out
 
 
 @pytest.mark.slow
@@ -67,6 +71,23 @@ def test_rates_are_chosen_on_validation_data_and_scores_come_from_fresh_seeds(do
             assert rates == pytest.approx(np.full(2, losses.idxmin()))
         assert row["mean"] == pytest.approx(fresh[f"test_{row['metric']}"].mean())
         assert row["learning_rate"] == pytest.approx(fresh["learning_rate"].median())
+
+
+@pytest.mark.slow
+def test_on_a_cluster_the_tables_are_the_same_to_the_bit(done, tmp_path):
+    process = run(*JOB, f"gd,adam={done[1].parent}/own.py:own", *SMALL, "--out", tmp_path, "--cluster", "local")
+    assert process.returncode == 0, process.stderr
+    for name in ("trials.csv", "curves.csv", "pairs.csv", "overall.csv", "budget.csv"):
+        assert (tmp_path / name).read_text() == (done[1] / name).read_text()
+    assert "diabetes: adam: 36 runs" in process.stdout and not process.stderr
+
+
+def test_a_cluster_that_is_missing_gets_clear_words(monkeypatch):
+    with pytest.raises(UserError, match=r"--cluster: no Dask scheduler answers at 'nowhere': .*"), client_of("nowhere"):
+        pass
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match=r"install it with: pip install 'jaxmlp\[cluster\]'"), client_of("local"):
+        pass
 
 
 @pytest.mark.parametrize(

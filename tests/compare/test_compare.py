@@ -1,5 +1,7 @@
 """The comparison itself: equal chances, validation only, faulty optimizers, going on after an interruption, verdicts."""
 
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ import threadpoolctl
 
 import jaxmlp
 from jaxmlp import statistics
-from jaxmlp.compare import Comparison, Problem, Protocol, compare, trainer
+from jaxmlp.compare import Comparison, Problem, Protocol, UserError, compare, trainer
 from jaxmlp.compare.choice import chosen_point
 from jaxmlp.compare.contestants import parse_contestants
 from jaxmlp.compare.escape import for_file_name
@@ -59,6 +61,54 @@ def test_every_optimizer_gets_the_same_trials_and_seeds(comparison):
     fresh = [tuple(outcome.fresh["seed"]) for outcome in comparison.outcomes.values()]
     assert set(fresh) == {tuple(range(10))} and not set(fresh[0]) & set(tuned[0]["seed"])
     assert comparison.outcomes["bowl", "tenth"].tuning.empty
+
+
+class OfOnePool(ThreadPoolExecutor):
+    """Its workers die of an optimizer."""
+
+    def submit(self, function, parcel, block, data):
+        if b"deadly" not in parcel.source:
+            return super().submit(function, parcel, block, data)
+        future = Future()
+        future.set_exception(BrokenExecutor("killed"))
+        return future
+
+
+def deadly(learning_rate):
+    init, update = jaxmlp.gd(learning_rate)
+    return lambda params: init(params), update
+
+
+def failing(learning_rate):
+    raise ValueError("no such rate")
+
+
+def test_on_workers_a_comparison_is_the_same_to_the_bit(comparison):
+    """Several optimizers at the same time; one that is faulty, and one that kills workers, are reported as always."""
+    names, told = dict.fromkeys(["adam", "gd"]), []
+    names |= {"tenth": "adam@0.1", "failing": failing, "deadly": deadly, "adam": jaxmlp.adam, "gd": "gd"}
+    with OfOnePool(2) as executor, pytest.warns(UserWarning, match=r"trials \[.*\] killed three workers in a row"):
+        found = compare(names, BOWL, TINY, executor=executor, follow=lambda *facts: told.append(facts[1:]))
+    for name in ("adam", "gd", "tenth"):
+        ours, theirs = found.outcomes["bowl", name], comparison.outcomes["bowl", name]
+        assert ours.fresh.equals(theirs.fresh) and ours.tuning.equals(theirs.tuning) and ours.chosen == theirs.chosen
+        assert all(ours.curves[metric].equals(theirs.curves[metric]) for metric in theirs.curves)
+        assert (
+            np.isnan(ours.seconds)
+            and max(done for one, _, done, _ in told if one.name == name) == len(ours.tuning) + 10
+        )
+    assert "raised ValueError: no such rate" in found.outcomes["bowl", "failing"].trouble
+    assert found.outcomes["bowl", "deadly"].trouble.endswith("of its runs killed every worker that they were given to")
+    assert list(found.outcomes) == [("bowl", name) for name in names]
+
+
+def test_workers_that_cannot_be_used_end_a_comparison_and_blame_no_optimizer():
+    class Dead(OfOnePool):
+        def submit(self, function, parcel, block, data):
+            return super().submit(function, parcel._replace(source=b"deadly"), block, data)
+
+    with Dead(1) as executor, pytest.raises(UserError, match="train_many: executor must have workers that live"):
+        compare("gd", BOWL, TINY, executor=executor)
 
 
 def test_the_choice_is_by_validation_data_and_never_by_test_rows(comparison):
