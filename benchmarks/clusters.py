@@ -179,7 +179,7 @@ def figure(measured, rows, path):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.clusters", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.clusters", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=500, help="of each of four learning rates")
     parser.add_argument("--rounds", type=int, default=3, help="in each of which both ways have a turn")
     parser.add_argument("--simulate", action="store_true", help="with what was measured before")

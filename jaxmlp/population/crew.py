@@ -26,6 +26,7 @@ class Workers:
       size: how many workers it has; None if it says so itself.
       mixed: whether workers may differ from this process.
       wait: how many seconds a study waits if there is no worker.
+      lives: whether a worker has ever returned anything.
       by_value: whether workers were found to lack modules, so that functions travel instead of their names.
     """
 
@@ -34,6 +35,7 @@ class Workers:
         self.size: int | None = size
         self.mixed: bool = mixed
         self.wait: float = wait
+        self.lives: bool = False
         self.by_value: bool = False
         self._lock = threading.Lock()
         self._flying = 0

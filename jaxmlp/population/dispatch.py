@@ -158,7 +158,7 @@ class Dispatch:
         self._again: deque[Piece] = deque()
         self._suspects: deque[Piece] = deque()
         self._flying: dict[Any, Piece] = {}
-        self._lost, self._answers = 0, 0
+        self._lost = 0
 
     @property
     def running(self) -> int:
@@ -229,7 +229,7 @@ class Dispatch:
         if answer.missing:
             self._supply(piece, answer)
             return None
-        self._answers += 1
+        self._engine.crew.lives = True
         self._queue.measure(piece, answer.seconds)
         work = self._works[piece.group]
         ended = jax.tree.structure(ended_of(work.group.seeds, work.shape)).unflatten(answer.leaves)
@@ -261,7 +261,7 @@ class Dispatch:
             self._suspects.extend(piece.parts())
             return None
         self._lost += 1
-        if self._lost == _MOST_DEATHS and not self._answers:
+        if self._lost == _MOST_DEATHS and not self._engine.crew.lives:
             message = f"train_many: executor must have workers that live, got {type(error).__name__}: {error}"
             raise RuntimeError(message) from error
         return Returned(self._trials(piece), None)

@@ -103,7 +103,9 @@ def test_a_trial_that_kills_every_worker_of_dask_costs_three_of_them_and_no_othe
 
     data, options = jaxmlp.load("moons", rows=60), {"seeds": 1, "epochs": 3, "progress": False}
     rates = [0.1, 0.2, 0.9, 0.3, 0.4, 0.5]
-    dask.config.set({"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "5 minutes"})
+    dask.config.set(
+        {"distributed.scheduler.allowed-failures": 1, "distributed.deploy.lost-worker-timeout": "5 minutes"}
+    )
     with (
         distributed.LocalCluster(n_workers=2, **OPTIONS) as cluster,
         distributed.Client(cluster) as client,
