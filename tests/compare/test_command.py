@@ -75,11 +75,14 @@ def test_rates_are_chosen_on_validation_data_and_scores_come_from_fresh_seeds(do
 
 @pytest.mark.slow
 def test_on_a_cluster_the_tables_are_the_same_to_the_bit(done, tmp_path):
-    process = run(*JOB, f"gd,adam={done[1].parent}/own.py:own", *SMALL, "--out", tmp_path, "--cluster", "local")
+    job = ("--data", "diabetes", "--optimizers", f"gd,adam={done[1].parent}/own.py:own", *SMALL)
+    process = run(*job, "--out", tmp_path, "--cluster", "local")
     assert process.returncode == 0, process.stderr
-    for name in ("trials.csv", "curves.csv", "pairs.csv", "overall.csv", "budget.csv"):
-        assert (tmp_path / name).read_text() == (done[1] / name).read_text()
-    assert "diabetes: adam: 36 runs" in process.stdout and not process.stderr
+    for name in ("trials.csv", "curves.csv"):
+        ours, theirs = (pd.read_csv(out / name) for out in (tmp_path, done[1]))
+        theirs = theirs.query("problem == 'diabetes'")[ours.columns].reset_index(drop=True)
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True, check_dtype=False)
+    assert "diabetes: adam: 28 runs" in process.stdout and not process.stderr
 
 
 def test_a_cluster_that_is_missing_gets_clear_words(monkeypatch):
