@@ -163,9 +163,9 @@ def test_a_driver_that_dies_resumes_from_its_directory(alone, tmp_path, engine, 
     assert process.stdout is not None
     process.stdout.readline()  # the first trials have ended
     if number == signal.SIGKILL:
-        process.kill()
-        time.sleep(0.5)
-    os.killpg(process.pid, number)  # of the orphans, or as a terminal sends Ctrl-C
+        process.kill()  # and its workers leave by themselves: they have its pipes, which must close
+    else:
+        os.killpg(process.pid, number)  # as a terminal sends Ctrl-C
     _, errors = process.communicate(timeout=120)
     done = load_study(tmp_path).done
     assert 0 < len(done) < 36
