@@ -4,6 +4,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 _PARTS = {"confirmed": ("#0072B2", "white"), "left open": ("#cccccc", "black"), "contradicted": ("#D55E00", "white")}
 
@@ -21,7 +22,7 @@ def draw(results: dict[str, Any]) -> Figure:
             axes.text(0, place - 0.24, measured(one), fontsize=8, va="center")
         axes.set(xlabel="of these verdicts, % in a rerun", xlim=(0, 100), yticks=[], ylim=(len(rows) - 0.4, -0.6))
         axes.spines[["top", "right", "left"]].set_visible(False)
-        marks = [matplotlib.patches.Patch(color=color, label=part) for part, (color, _) in _PARTS.items()]
+        marks = [Patch(color=color, label=part) for part, (color, _) in _PARTS.items()]
         figure.legend(handles=marks, loc="outside upper left", ncols=3, frameon=False, fontsize=9)
     return figure
 

@@ -17,12 +17,14 @@ def rules(protocol: Protocol, contestants: Sequence[Contestant] = ()) -> list[st
       contestants: the optimizers compared; those with a given learning rate are not tuned, and the rules say so.
     """
     fixed = [one.name for one in contestants if one.rate is not None]
-    tuned = len(fixed) < len(contestants) or not contestants
-    said = [_tuning(protocol, "optimizer" if not fixed else "other optimizer"), _choice(protocol)] if tuned else []
+    tuned_ones = [one for one in contestants if one.rate is None]
+    tuned, said = bool(tuned_ones) or not contestants, []
+    if tuned:
+        own_rates = bool(tuned_ones) and all(one.rates for one in tuned_ones)
+        said = [_tuning(protocol, "other optimizer" if fixed else "optimizer", own_rates), _choice(protocol)]
     if fixed:
         verb = "run at their given learning rates" if len(fixed) > 1 else "runs at its given learning rate"
         said.insert(0, f"{listed(fixed)} {verb}, without tuning.")
-    tuned_ones = [one for one in contestants if one.rate is None]
     said += [*_rates(tuned_ones), *_spaces(protocol, tuned_ones), *_schedule(protocol), _fresh(protocol, tuned)]
     said += [_SCORES[protocol.score], *_repeated(protocol), _corrected(protocol)]
     return [*said, "A run that diverged stays in the statistics."]
@@ -71,18 +73,18 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
-def _tuning(protocol: Protocol, who: str) -> str:
+def _tuning(protocol: Protocol, who: str, own_rates: bool) -> str:
     points = "on a log grid" if protocol.search == "grid" else "quasi-random"
-    return (
-        f"Every {who} gets {protocol.trials} trials, {points}, with learning rates from {protocol.low:g} to "
-        f"{protocol.high:g}, each with {counted(protocol.tuning_seeds, 'tuning seed')}."
-    )
+    rates = "" if own_rates else f", with learning rates from {protocol.low:g} to {protocol.high:g}"
+    seeds = counted(protocol.tuning_seeds, "tuning seed")
+    return f"Every {who} gets {protocol.trials} trials, {points}{rates}, each with {seeds}."
 
 
 def _choice(protocol: Protocol) -> str:
     what = "learning rate is" if protocol.tune == "learning_rate" else "hyperparameters are"
     pronoun = "that" if protocol.tune == "learning_rate" else "those"
-    return f"Its {what} {pronoun} of the trial {_CHOICES[protocol.score, protocol.choice]}."
+    smooth = protocol.choice if protocol.search == "grid" else "best"  # random points have no neighbors
+    return f"Its {what} {pronoun} of the trial {_CHOICES[protocol.score, smooth]}."
 
 
 def _rates(contestants: Sequence[Contestant]) -> list[str]:

@@ -1,0 +1,175 @@
+"""Which of the new optimizers' advantages survive on small networks?
+
+    python -m experiments.new_optimizers                    hours on two cores; resumes where it was
+    python -m experiments.new_optimizers --problems wine,digits --repetitions 4
+
+Fourteen optimizers on nine problems, learning rate and weight decay tuned with equal budgets, with a constant learning
+rate and with a cosine schedule; each on ten repetitions of split, tuning and fresh seeds. AdamW is what the new ones
+promise to beat: each is tested against it. More repetitions, or other problems, in the same folder
+add to what is there.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+import jaxmlp
+from experiments.study_figures import draw_advantages, draw_ranks
+from experiments.study_page import page
+from jaxmlp import statistics
+from jaxmlp.compare import Findings, Problem, analyze, compare, rules
+
+BASELINE = "adamw"
+SCHEDULES = ("constant", "cosine")
+# Three decades of learning rates each, about those that are in use.
+OPTIMIZERS = ",".join(
+    (
+        "momentum@1e-2..10",
+        "adamw@3e-4..3e-1",
+        "nadam@3e-4..3e-1",
+        "radam@3e-4..3e-1",
+        "lion@3e-5..3e-2",
+        "adan@3e-4..3e-1",
+        "ademamix@3e-4..3e-1",
+        "prodigy@1e-2..10",
+        "schedule_free_sgd@1e-2..10",
+        "schedule_free_adamw@1e-3..1",
+        "muon@1e-3..1",
+        'shampoo=shampoo(momentum=0.9, b2=0.99, precondition_frequency=10, grafting="adagrad")@3e-4..3e-1',
+        "soap@3e-4..3e-1",
+        "cautious(adamw)@3e-4..3e-1",
+    )
+)
+PROBLEMS = (
+    *("breast_cancer", "wine", "diabetes", "digits", "wrong_labels", "rare_words", "spirals"),
+    *("digits_autoencoder", "deep_narrow"),
+)
+PROTOCOL = {"tune": "learning_rate,weight_decay", "trials": 12, "repetitions": 10, "seeds": 2}
+
+
+class Against(NamedTuple):
+    """An optimizer against the baseline on a problem.
+
+    Attributes:
+      problem: the problem's name.
+      optimizer: the optimizer's name.
+      difference: of the observations, above 0 if the optimizer is better, with the interval that belongs to the test.
+      p_value: of the paired test, after Holm's correction for all tests of a schedule on the problem.
+      effect_size: of the paired differences.
+      verdict: `better`, `worse`, `no difference` or `cannot tell`.
+    """
+
+    problem: str
+    optimizer: str
+    difference: statistics.Interval
+    p_value: float
+    effect_size: float
+    verdict: str
+
+
+def observations(found: Findings, problem: Problem) -> dict[str, np.ndarray]:
+    """For each optimizer its (repetitions,) mean scores, more being better."""
+    sign = 1.0 if problem.mode == "max" else -1.0
+    outcomes = found.comparison.of(problem)
+    return {
+        name: sign * one.fresh.groupby("repetition")["score"].mean().to_numpy(float) for name, one in outcomes.items()
+    }
+
+
+def against(found: Findings, problem: Problem, baseline: str = BASELINE) -> list[Against]:
+    """Every other optimizer against the baseline on a problem."""
+    observed, margin = observations(found, problem), found.comparison.protocol.margin
+    other = observed.pop(baseline)
+    plain = [statistics.paired(one, other).p_value for one in observed.values()]
+    tests = []
+    for (name, one), p_value, level in zip(
+        observed.items(), statistics.holm(plain), statistics.holm_confidence(plain), strict=True
+    ):
+        test = statistics.paired(one, other, confidence=float(level))
+        limit = margin * np.sqrt((np.var(one, ddof=1) + np.var(other, ddof=1)) / 2)
+        word = verdict(test.difference, float(p_value), float(limit))
+        tests.append(Against(problem.name, name, test.difference, float(p_value), test.effect_size, word))
+    return tests
+
+
+def verdict(difference: statistics.Interval, p_value: float, margin: float) -> str:
+    """The verdict on a difference: by its corrected p-value, else by whether its interval lies within the margin."""
+    if p_value < 0.05:
+        return "better" if difference.estimate > 0 else "worse"
+    return "no difference" if max(abs(difference.low), abs(difference.high)) < margin else "cannot tell"
+
+
+def ranks(found: Findings) -> pd.DataFrame:
+    """Mean ranks over problems, 1 being the best, with 95 % intervals over repetitions of the whole study."""
+    tables = []
+    for problem in found.comparison.problems:
+        observed = observations(found, problem)
+        tables.append(pd.DataFrame(observed).rank(axis=1, ascending=False))
+    means = sum(tables[1:], start=tables[0]) / len(tables)
+    rows = [{"optimizer": name, **statistics.mean(means[name].to_numpy())._asdict()} for name in means]
+    return pd.DataFrame(rows).sort_values("estimate", ignore_index=True)
+
+
+def results_of(found: Findings) -> dict[str, Any]:
+    """What the page says about one schedule, as JSON."""
+    comparison = found.comparison
+    tests = [test for problem in comparison.problems for test in against(found, problem)]
+    columns = ["problem", "optimizer", "mean", "mean_low", "mean_high", "learning_rate", "decades", "seconds_a_run"]
+    return {
+        "rules": rules(comparison.protocol, comparison.contestants),
+        "against": [{**test._asdict(), "difference": list(test.difference)} for test in tests],
+        "ranks": _records(ranks(found)),
+        "overall": _records(found.overall),
+        "summary": _records(found.summary.reindex(columns=columns)),
+        "budget": _records(found.budget),
+        "troubles": [f"{one.problem}, {one.contestant}: {one.trouble}" for one in comparison.troubles()],
+        "environment": comparison.environment,
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, None for a number that is missing."""
+    return json.loads(table.to_json(orient="records") or "[]")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of the command line."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.new_optimizers", description=__doc__, formatter_class=form
+    )
+    parser.add_argument("--problems", default=",".join(PROBLEMS), help="separated by commas (default: %(default)s)")
+    parser.add_argument("--optimizers", default=OPTIMIZERS, help=f"{BASELINE} among them (default: fourteen)")
+    parser.add_argument("--repetitions", type=int, default=PROTOCOL["repetitions"], help="(default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/new_optimizers"), help="folder (default: %(default)s)"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs what is missing, and writes results.json, README.md and the figures."""
+    options, began = parse(arguments), time.perf_counter()
+    jaxmlp.use_cpu_devices()
+    problems, changes = options.problems.split(","), PROTOCOL | {"repetitions": options.repetitions}
+    results: dict[str, Any] = {}
+    for schedule in SCHEDULES:
+        where = options.out / "studies" / schedule
+        found = analyze(compare(options.optimizers, problems, directory=where, schedule=schedule, **changes))
+        results[schedule] = results_of(found)
+        print(f"{schedule}: {time.perf_counter() - began:.0f} s")
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (options.out / "README.md").write_text(page(results, BASELINE), encoding="utf-8")
+    draw_advantages(results, BASELINE).savefig(options.out / "advantages.png", dpi=160)
+    draw_ranks(results).savefig(options.out / "ranks.png", dpi=160)
+
+
+if __name__ == "__main__":
+    main()

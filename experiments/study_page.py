@@ -1,0 +1,155 @@
+"""The page of the study of new optimizers: its numbers as the results section of a paper, written from the results."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_WORDS = ("better", "worse", "no difference", "cannot tell")
+_MARKS = {"better": "**+**", "worse": "\N{MINUS SIGN}", "no difference": "=", "cannot tell": "?"}
+
+
+def page(results: dict[str, Any], baseline: str) -> str:
+    """The page in Markdown.
+
+    Args:
+      results: for each schedule what `new_optimizers.results_of` found.
+      baseline: the optimizer that the others are tested against.
+    """
+    parts = [
+        "# Which of the new optimizers' advantages survive on small networks?\n",
+        _opening(results, baseline),
+        "![Mean differences from the baseline on each problem](advantages.png)\n",
+        *(_schedule(name, found, baseline) for name, found in results.items()),
+        "## Ranks\n",
+        _ranks(results),
+        "![Mean ranks over problems with their intervals](ranks.png)\n",
+        "## What the scores vary with\n",
+        _budget(results),
+        "## Rules\n",
+        "\n".join(f"- {rule}" for rule in next(iter(results.values()))["rules"]) + "\n",
+        _limits(results),
+    ]
+    return "\n".join(parts)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown: the first column on the left, the others on the right."""
+    lines = ["| " + " | ".join(headings) + " |", "|---" + "|---:" * (len(headings) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def tally(found: dict[str, Any]) -> dict[str, Counter[str]]:
+    """For each optimizer the number of problems with each verdict, those ahead most often first."""
+    counts: dict[str, Counter[str]] = {}
+    for test in found["against"]:
+        counts.setdefault(test["optimizer"], Counter())[test["verdict"]] += 1
+    return dict(sorted(counts.items(), key=lambda item: (item[1]["worse"] - item[1]["better"], -item[1]["better"])))
+
+
+def _names(chosen: Sequence[str]) -> str:
+    return chosen[0] if len(chosen) == 1 else f"{', '.join(chosen[:-1])} and {chosen[-1]}" if chosen else "none"
+
+
+def _opening(results: dict[str, Any], baseline: str) -> str:
+    said = []
+    for name, found in results.items():
+        counts, problems = tally(found), len({test["problem"] for test in found["against"]})
+        ahead = [f"{one} ({count['better']})" for one, count in counts.items() if count["better"]]
+        behind = [f"{one} ({count['worse']})" for one, count in sorted(counts.items()) if count["worse"]]
+        said.append(
+            f"With a {name} learning rate, on {problems} problems, better than {baseline} somewhere (on so many "
+            f"problems): {_names(ahead)}. Worse somewhere: {_names(behind)}."
+        )
+    return (
+        f"Each of {len(tally(next(iter(results.values()))))} optimizers is tuned as long as {baseline} is, learning "
+        "rate and weight decay, on the same splits with the same seeds, and all of it is repeated. "
+        + " ".join(said)
+        + "\n"
+    )
+
+
+def _schedule(name: str, found: dict[str, Any], baseline: str) -> str:
+    problems = list(dict.fromkeys(test["problem"] for test in found["against"]))
+    tests = {(test["optimizer"], test["problem"]): test for test in found["against"]}
+    headings = [
+        "against " + baseline,
+        *(problem.replace("_", " ") for problem in problems),
+        "+ / \N{MINUS SIGN} / = / ?",
+    ]
+    rows = []
+    for optimizer, count in tally(found).items():
+        cells = [_cell(tests.get((optimizer, problem))) for problem in problems]
+        rows.append([optimizer, *cells, " / ".join(str(count[word]) for word in _WORDS)])
+    return (
+        f"## {'A constant learning rate' if name == 'constant' else f'A {name} schedule'}\n\n"
+        f"{table(headings, rows)}\n"
+        f"**+** better, \N{MINUS SIGN} worse (p < 0.05 after Holm's correction for the {len(rows)} tests of a "
+        "problem), = no difference that matters, ? cannot tell. The number is the mean difference in standard "
+        "deviations of the paired differences.\n"
+    )
+
+
+def _cell(test: dict[str, Any] | None) -> str:
+    return "" if test is None else f"{_MARKS[test['verdict']]} {test['effect_size']:+.1f}"
+
+
+def _spelled(row: dict[str, Any]) -> str:
+    if row["low"] is None:  # the same rank every time
+        return f"{row['estimate']:.1f}"
+    return f"{row['estimate']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+
+
+def _ranks(results: dict[str, Any]) -> str:
+    """Mean ranks with their intervals, one column for each schedule."""
+    columns = {name: {row["optimizer"]: _spelled(row) for row in found["ranks"]} for name, found in results.items()}
+    order = [row["optimizer"] for row in next(iter(results.values()))["ranks"]]
+    profile = {
+        name: {row["optimizer"]: f"{row['profile_score']:.2f}" for row in found["overall"]}
+        for name, found in results.items()
+    }
+    headings = ["optimizer", *(f"rank, {name}" for name in columns), *(f"profile, {name}" for name in profile)]
+    rows = [[one, *(every.get(one, "") for every in (*columns.values(), *profile.values()))] for one in order]
+    return (
+        f"{table(headings, rows)}\nMean ranks over the problems, 1 being the best, with 95 % intervals over "
+        "repetitions. "
+        "The profile score is the area under the performance profile of Dolan & Moré 2002 by epochs to the target: 1 "
+        "for the fastest on every problem.\n"
+    )
+
+
+def _budget(results: dict[str, Any]) -> str:
+    """Mean shares of the variance over optimizers, for each problem."""
+    rows = []
+    for name, found in results.items():
+        shares: dict[str, list[list[float]]] = {}
+        for row in found["budget"]:
+            values = [row[f"{source}_share"] for source in ("seeds", "tuning", "split")]
+            if None not in values:
+                shares.setdefault(row["problem"], []).append(values)
+        for problem, values in shares.items():
+            means = [f"{100 * sum(column) / len(values):.0f} %" for column in zip(*values, strict=True)]
+            rows.append([problem, name, *means])
+    return (
+        f"{table(['problem', 'schedule', 'seeds', 'tuning', 'split'], rows)}\nShares of the variance of a single "
+        "score, means over the optimizers. An interval over seeds alone would leave out all but the first column.\n"
+    )
+
+
+def _limits(results: dict[str, Any]) -> str:
+    found = next(iter(results.values()))
+    machine = ", ".join(f"{name} {value}" for name, value in found["environment"].items())
+    troubles = [line for every in results.values() for line in every["troubles"]]
+    return (
+        "## Limits\n\n"
+        "- Networks of two to eight layers and at most some hundred units, data of some hundred to two thousand rows, "
+        "runs of 10 to 40 epochs: what is true of transformers is not asked here.\n"
+        "- Twelve trials are few for two hyperparameters. Other numbers (decays, eps) have their defaults; an "
+        "optimizer with more of them might gain more from tuning.\n"
+        "- Repetitions share the rows of one data set: a difference on new data from the same source is less certain "
+        "than its interval.\n"
+        "- Scores count epochs, not seconds: a step of soap or shampoo takes several times as long as one of adamw.\n"
+        "- Ten repetitions find differences of about 1.7 standard deviations after the correction; “cannot tell” is "
+        "not “equal”.\n"
+        + "".join(f"- Without a score: {line}.\n" for line in troubles)
+        + f"\nMeasured on: {machine}.\n"
+    )

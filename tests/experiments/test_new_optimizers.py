@@ -1,0 +1,83 @@
+"""The study of new optimizers, on made-up scores whose verdicts are known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import new_optimizers
+from experiments.new_optimizers import OPTIMIZERS, PROBLEMS, against, ranks, results_of, verdict
+from experiments.study_figures import draw_advantages, draw_ranks
+from experiments.study_page import page, tally
+from jaxmlp import statistics
+from jaxmlp.compare import PROBLEMS as KNOWN
+from jaxmlp.compare import Comparison, Outcome, Protocol, analyze
+from jaxmlp.compare.contestants import parse_contestants
+from tests.compare.test_compare import BOWL
+
+NOISE = np.asarray([0.1, -0.2, 0.15, 0.05, -0.1, 0.2, -0.15, -0.05, 0.1, -0.1])
+# On a bowl less is better: adan is always ahead of adamw, lion always behind, muon level with it.
+LOSSES = {"adamw": 5 + NOISE, "adan": 4 + NOISE[::-1], "lion": 9 + NOISE[::-1], "muon": 5 + NOISE[::-1]}
+
+
+@pytest.fixture(scope="module")
+def found():
+    protocol = Protocol("study", search="random", repetitions=10, tune="learning_rate,weight_decay")
+    outcomes = {}
+    for name, losses in LOSSES.items():
+        # Two seeds in each repetition, around its mean.
+        rows = [(place, 0, seed, loss + shift, 3.0, "finished") for place, loss in enumerate(losses) for seed, shift in enumerate((0.5, -0.5))]  # fmt: skip
+        fresh = pd.DataFrame(rows, columns=pd.Index(["repetition", "study", "seed", "score", "time", "status"]))
+        tuning = pd.DataFrame({"learning_rate": [0.1, 0.2], "tuned": [0.0, 1.0]})
+        outcomes["bowl", name] = Outcome("bowl", name, None, ({"learning_rate": 0.1},), tuning, fresh)
+    contestants = tuple(parse_contestants(",".join(LOSSES)))
+    return analyze(Comparison(protocol, (BOWL,), contestants, outcomes, {"processor": "abacus"}, 0.0))
+
+
+def test_each_optimizer_is_tested_against_the_baseline_with_one_correction(found):
+    tests = {test.optimizer: test for test in against(found, BOWL)}
+    assert {name: test.verdict for name, test in tests.items()} == {"adan": "better", "lion": "worse", "muon": "cannot tell"}  # fmt: skip
+    plain = [statistics.paired(-LOSSES[name], -LOSSES["adamw"]).p_value for name in ("adan", "lion", "muon")]
+    assert [test.p_value for test in tests.values()] == pytest.approx(statistics.holm(plain).tolist())
+    assert tests["adan"].difference.estimate == pytest.approx(1.0) and tests["lion"].difference.high < 0
+    level = float(statistics.holm_confidence(plain)[0])
+    assert tests["adan"].difference == statistics.paired(-LOSSES["adan"], -LOSSES["adamw"], confidence=level).difference
+
+
+def test_verdicts_are_by_the_p_value_and_then_by_the_margin():
+    inside, outside = statistics.Interval(0.1, -0.2, 0.4), statistics.Interval(0.1, -0.6, 0.4)
+    assert (
+        verdict(inside, 0.04, 0.5) == "better" and verdict(statistics.Interval(-1.0, -2.0, -0.1), 0.04, 9.0) == "worse"
+    )
+    assert verdict(inside, 0.05, 0.5) == "no difference" and verdict(outside, 0.05, 0.5) == "cannot tell"
+
+
+def test_ranks_are_means_over_problems(found):
+    table = ranks(found).set_index("optimizer")
+    assert table.loc["adan", "estimate"] == 1.0 and table.loc["lion", "estimate"] == 4.0
+    level = [float((LOSSES["muon"] < LOSSES["adamw"]).mean()), float((LOSSES["muon"] == LOSSES["adamw"]).mean())]
+    assert table.loc["muon", "estimate"] == pytest.approx(3 - level[0] - level[1] / 2)
+    assert table.index[0] == "adan"
+
+
+def test_the_page_says_who_is_better_and_names_limits_and_machine(found, tmp_path):
+    results = json.loads(json.dumps({"constant": results_of(found), "cosine": results_of(found)}))
+    assert {name: dict(count) for name, count in tally(results["cosine"]).items()} == {
+        "adan": {"better": 1}, "muon": {"cannot tell": 1}, "lion": {"worse": 1}
+    }  # fmt: skip
+    text = page(results, "adamw")
+    assert "better than adamw somewhere (on so many problems): adan (1). Worse somewhere: lion (1)." in text
+    row = next(line for line in text.splitlines() if line.startswith("| adan"))
+    assert row.endswith("| 1 / 0 / 0 / 0 |") and "**+** " in row
+    assert "## A constant learning rate" in text and "## A cosine schedule" in text and "abacus" in text
+    for place, figure in enumerate((draw_advantages(results, "adamw"), draw_ranks(results))):
+        figure.savefig(tmp_path / f"{place}.png")
+
+
+def test_the_study_is_what_it_promises():
+    names = [one.name for one in parse_contestants(OPTIMIZERS)]
+    widths = [np.log10(one.rates[1] / one.rates[0]) for one in parse_contestants(OPTIMIZERS) if one.rates]
+    assert len(names) == len(widths) == 14 and new_optimizers.BASELINE in names
+    np.testing.assert_allclose(widths, 3.0)
+    assert len(PROBLEMS) >= 8 and set(PROBLEMS) - set(KNOWN) <= {"spirals"}
