@@ -47,7 +47,7 @@ OPTIMIZERS = ",".join(
     )
 )
 PROBLEMS = (
-    *("breast_cancer", "wine", "diabetes", "digits", "wrong_labels", "rare_words", "spirals"),
+    *("breast_cancer", "wine", "diabetes", "digits", "wrong_labels", "spirals", "rare_classes", "iris"),
     *("digits_autoencoder", "deep_narrow"),
 )
 PROTOCOL = {"tune": "learning_rate,weight_decay", "trials": 12, "repetitions": 10, "seeds": 2}

@@ -80,4 +80,4 @@ def test_the_study_is_what_it_promises():
     widths = [np.log10(one.rates[1] / one.rates[0]) for one in parse_contestants(OPTIMIZERS) if one.rates]
     assert len(names) == len(widths) == 14 and new_optimizers.BASELINE in names
     np.testing.assert_allclose(widths, 3.0)
-    assert len(PROBLEMS) >= 8 and set(PROBLEMS) - set(KNOWN) <= {"spirals"}
+    assert len(PROBLEMS) >= 8 and set(PROBLEMS) - set(KNOWN) <= {"spirals", "iris"}

@@ -195,6 +195,12 @@ def test_derivatives_are_finite(scale):
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(slopes))
 
 
+def test_derivatives_take_the_eigenbasis_as_constant():
+    optimizer, grads = jaxmlp.soap(0.1, eps=1e-8), GRADS["w"]
+    slopes = jax.jacobian(lambda g: optimizer.update(g, optimizer.init(g), jnp.ones_like(g))[1].bases)(grads)
+    assert len(slopes) == 2 and not any(slope.any() for slope in slopes)
+
+
 def test_zero_gradients_keep_the_weights():
     optimizer, zero = jaxmlp.soap(0.1, weight_decay=0.0, eps=1e-8), jnp.zeros((2, 3))
     state = optimizer.init(zero)
