@@ -114,13 +114,14 @@ def figure(batch, trained, accuracies):
         axes[0].set_ylabel("second input (standard deviations)")
         for place, name in enumerate(ACTIVATIONS):
             depths = [depth for other, depth in accuracies if other == name]
-            means = [100 * accuracies[name, depth].mean() for depth in depths]
+            runs = 100 * np.array([accuracies[name, depth] for depth in depths])
             style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
-            axes[3].plot(depths, means, label=name, **style)
+            axes[3].plot(depths, runs.mean(axis=1), label=name, **style)
+            axes[3].fill_between(depths, *np.quantile(runs, (0.1, 0.9), axis=1), color=COLORS[place], alpha=0.2)
         axes[3].set(
             xlabel="layers", ylabel="test accuracy (%)", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101)
         )
-        axes[3].set_title(f"Mean of {len(trained[shown[0]])} seeds", **TITLE)
+        axes[3].set_title(f"Mean of {len(trained[shown[0]])} seeds, 10 % to 90 %", **TITLE)
         axes[3].legend(loc="center right")
     return drawing
 

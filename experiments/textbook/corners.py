@@ -148,7 +148,7 @@ def draw(curves, gradient, lloyd):
             left.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
             left.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
         left.set(xscale="log", yscale="log", xlabel="step", ylabel="training loss above the optimum (%)")
-        left.set_title("Three classical models by gradient: median, band from 10 % to 90 % of seeds", **TITLE)
+        left.set_title("Three classical models: median, 10 % to 90 %", **TITLE)
         left.legend()
         ends = min(gradient.min(), lloyd.min()) - 20, max(gradient.max(), lloyd.max()) + 20
         right.plot(ends, ends, color="0.5", linewidth=1, linestyle="--")

@@ -172,7 +172,9 @@ def figure(curves, doubt):
             for start, marker in zip(STARTS, "os", strict=True):
                 curve = curves[start, name]
                 style |= {"marker": marker, "markersize": 6, "alpha": 1 if start == STARTS[0] else 0.45}
-                right.plot(range(curve.shape[1]), curve.mean(axis=0), label=f"{name}, {start}", **style)
+                epochs, (low, high) = range(curve.shape[1]), np.quantile(100 * curve, (0.1, 0.9), axis=0)
+                right.plot(epochs, 100 * curve.mean(axis=0), label=f"{name}, {start}", **style)
+                right.fill_between(epochs, low, high, color=COLORS[place], alpha=0.12, linewidth=0)
         left.set(xlabel="probability of the true class", ylabel="loss of one example (nats; squares)", ylim=(0, 6))
         left.set_title("The loss of one example", **TITLE)
         left.legend()
@@ -181,7 +183,7 @@ def figure(curves, doubt):
         )
         middle.set(xlabel="probability of the true class", ylabel="|gradient by the logit of the true class|")
         middle.set_title("Its error signal", **TITLE)
-        right.set(xlabel="epochs with the right labels", ylabel="validation accuracy", ylim=(0, 1))
-        right.set_title("Recovery from wrong labels, mean over seeds", **TITLE)
+        right.set(xlabel="epochs with the right labels", ylabel="validation accuracy (%)", ylim=(0, 100))
+        right.set_title("Recovery: mean of seeds, 10 % to 90 %", **TITLE)
         right.legend(loc="lower right")
     return drawing

@@ -106,7 +106,7 @@ def draw(layers, solved, scores):
             axes[3].plot([place - 0.3, place + 0.3], [100 * values.mean()] * 2, color="black", linewidth=2)
         axes[3].set_xticks(range(len(scores)), list(scores), fontsize=11)
         axes[3].set(ylabel="test accuracy (%)", xlim=(-0.5, len(scores) - 0.5))
-        axes[3].set_title("New data: a dot for each seed, and means", **TITLE)
+        axes[3].set_title("New data: each seed, and the mean", **TITLE)
     return figure
 
 
