@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the experiments are not part of the installed package
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 import jaxmlp
 
@@ -16,7 +16,7 @@ author = "The jaxmlp authors"
 copyright = "the jaxmlp authors, Apache 2.0"
 version = release = jaxmlp.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["measured", "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 default_role = "py:obj"  # docstrings write `fit`, in single backticks: a link if it is public, else code
 suppress_warnings = ["misc.highlighting_failure"]  # outputs of the shell among commands
@@ -25,9 +25,10 @@ suppress_warnings = ["misc.highlighting_failure"]  # outputs of the shell among 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / ".jupyter_cache")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
-nb_execution_excludepatterns = ["changelog.md"]
+nb_execution_timeout = 300
+nb_execution_in_temp = True
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # no scripts from other hosts
 
@@ -47,6 +48,7 @@ add_module_names = False
 html_theme = "sphinx_book_theme"
 html_title = "jaxmlp"
 html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False

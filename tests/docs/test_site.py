@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import pytest
 
 import jaxmlp
+from experiments.textbook import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+RESULTS = DOCS.parent / "experiments" / "results"
 ROOMS = ("jaxmlp", "jaxmlp.statistics", "jaxmlp.diagnostics", "jaxmlp.data", "jaxmlp.optimizers", "jaxmlp.compare")
 every_page = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
 
@@ -41,7 +43,12 @@ def targets(path):
     text = text_of(path)
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", without_code(text)) if "://" not in link]
     links += re.findall(r"^```\{(?:figure|image|include|literalinclude)\} (\S+)", text, re.M)
-    return [path.parent / link.split("#")[0] for link in links if not link.startswith(("#", "mailto:"))]
+    files = [path.parent / link.split("#")[0] for link in links if not link.startswith(("#", "mailto:"))]
+    return files + [RESULTS / f"{name}.json" for name in measured(path)]
+
+
+def measured(path):
+    return re.findall(r"^```\{measured\} (\w+)$", text_of(path), re.M)
 
 
 def entries(path):
@@ -52,7 +59,8 @@ def entries(path):
         for line in tree.split("\n")
     ]
     names = [re.sub(r".*<(.*)>", r"\1", line) for line in lines if line and not line.startswith(":")]
-    return [page for name in names for page in (sorted(path.parent.glob(f"{name}.md")) or [path.parent / f"{name}.md"])]
+    pages = [page for name in names for page in sorted(path.parent.glob(f"{name}.md")) or [path.parent / f"{name}.md"]]
+    return [page for page in pages if page != path]
 
 
 def without_code(text):
@@ -72,7 +80,12 @@ def test_every_public_name_is_on_an_api_page():
 def test_every_page_is_in_exactly_one_toctree():
     reached = [page.resolve() for path in PAGES for page in entries(path)]
     assert sorted(reached) == sorted(set(reached))
-    assert set(reached) | {DOCS / "index.md"} == set(PAGES)
+    assert {*reached, DOCS / "index.md"} == set(PAGES)
+
+
+def test_the_course_shows_every_experiment_once():
+    shown = [name for path in PAGES for name in measured(path)]
+    assert sorted(shown) == sorted(NAMES)
 
 
 @every_page
@@ -83,7 +96,7 @@ def test_links_and_figures_lead_to_files(path):
 @every_page
 def test_a_page_has_one_title_and_its_code_parses(path):
     text = text_of(path)
-    assert len(re.findall(r"^# ", without_code(text), re.M)) == 1 or path.name == "changelog.md"
+    assert len(re.findall(r"^# ", without_code(text), re.M)) == 1 or path.name == "changelog.md"  # another file's
     for block in re.findall(r"^```(?:python|\{code-cell\}(?: ipython3)?)\n((?:(?!```).*\n)*?)^```", text, re.M):
         ast.parse("\n".join(line for line in block.split("\n") if not line.startswith((":", "%", "!"))))
 

@@ -1,0 +1,42 @@
+"""The directive `measured`: question, figures and verdicts of an experiment, from its committed results.
+
+```{measured} xor
+:figures: xor        (the stems of the figures to show; all of them by default)
+```
+"""
+
+import json
+from pathlib import Path
+
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+RESULTS = Path(__file__).parents[2] / "experiments" / "results"
+_MARKS = {True: "**yes**", False: "**no**", None: "**cannot tell**"}
+
+
+class Measured(SphinxDirective):
+    required_arguments = 1
+    option_spec = {"figures": directives.unchanged}  # noqa: RUF012
+
+    def run(self):
+        (name,) = self.arguments
+        file = RESULTS / f"{name}.json"
+        self.env.note_dependency(str(file))
+        record = json.loads(file.read_text(encoding="utf-8"))
+        return self.parse_text_to_nodes(in_markdown(name, record, self.options.get("figures", "").split()))
+
+
+def in_markdown(name, record, stems):
+    wanted = [file for file in record["figures"] if file.endswith((".png", ".gif"))]
+    wanted = [file for file in wanted if not stems or Path(file).stem in stems]
+    images = [f"![{record['question']}](/../experiments/results/{file})\n" for file in wanted]
+    verdicts = [f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})" for row in record["verdicts"]]
+    where = record["environment"]
+    source = f"*`python -m experiments {name}`: {record['seconds']:.0f} s on {where['processor']}, JAX {where['jax']}*"
+    return "\n".join([f"**Measured: {record['question']}**\n", *images, *verdicts, "", source])
+
+
+def setup(app):
+    app.add_directive("measured", Measured)
+    return {"parallel_read_safe": True}
