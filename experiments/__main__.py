@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finding, files, seconds = run(name, options.out, options.seeds, options.full)
         for verdict in [*finding.verdicts, *finding.timings]:
             console.print(f"  {_MARKS[verdict.holds]}  {verdict.claim}", f"[dim]({verdict.evidence})[/dim]")
-        console.print(f"  {seconds:.0f} s; {', '.join(str(options.out / file) for file in files)}\n")
+        console.print(f"  {seconds:.0f} s of processor time; {', '.join(str(options.out / file) for file in files)}\n")
     if options.all:
         write_gallery(options.out, options.gallery)
         console.print(f"The gallery: {options.gallery}")

@@ -58,15 +58,15 @@ def run(
       full: run at the published size, for experiments that are reduced by default.
 
     Returns:
-      (finding, names of the figure files, duration in seconds).
+      (finding, names of the figure files, seconds of processor time, which other programs on a machine hardly change).
     """
     function = module(name).run
     options = {} if seeds is None else {"seeds": seeds}
     if full and "full" in inspect.signature(function).parameters:
         options["full"] = True
-    began = time.perf_counter()
+    began = time.process_time()
     finding = function(**options)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [_save(folder, label, figure) for label, figure in finding.figures.items()]

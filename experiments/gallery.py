@@ -13,7 +13,8 @@ Every claim of a course on multi-layer perceptrons as an experiment: one questio
 over many seeds that could have come out the other way. Intervals are at 95 %. A verdict is **yes** if the whole
 interval supports the claim, **no** if the whole interval contradicts it, and **cannot tell** otherwise.
 
-Numbers repeat to the bit on one processor type and one JAX version. Durations are those of the run shown here.
+Numbers repeat to the bit on one processor type and one JAX version. Timing claims hold for the machine of the run shown
+here.
 
 This page is written by `python -m experiments --all`. `python -m experiments` lists the experiments;
 `python -m experiments NAME` runs one.
@@ -49,7 +50,7 @@ def _listed(verdicts):
 
 def _duration(record):
     machine = f" on {_machine(record)}" if "environment" in record else ""
-    return f"{record['seconds']:.0f} s{machine}"
+    return f"{record['seconds']:.0f} s of processor time{machine}"
 
 
 def _machine(record):

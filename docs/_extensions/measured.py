@@ -33,7 +33,8 @@ def in_markdown(name, record, stems):
     images = [f"![{record['question']}](/../experiments/results/{file})\n" for file in wanted]
     verdicts = [f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})" for row in record["verdicts"]]
     where = record["environment"]
-    source = f"*`python -m experiments {name}`: {record['seconds']:.0f} s on {where['processor']}, JAX {where['jax']}*"
+    machine = f"{where['processor']}, JAX {where['jax']}"
+    source = f"*`python -m experiments {name}`: {record['seconds']:.0f} s of processor time on {machine}*"
     return "\n".join([f"**Measured: {record['question']}**\n", *images, *verdicts, "", source])
 
 

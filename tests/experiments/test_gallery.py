@@ -102,7 +102,7 @@ def test_running_all_writes_the_gallery(tmp_path):
     assert text.startswith("# What the textbook says, measured\n")
     where = experiment.environment()
     machine = f"{where['processor']}, {where['cores']} cores, JAX {where['jax']}"
-    assert f"## coins\n\nDo coins fall on their edge? *(0 s on {machine})*" in text
+    assert f"## coins\n\nDo coins fall on their edge? *(0 s of processor time on {machine})*" in text
     assert (
         f"Run times on {machine}, which differ on other processors:\n\n- **yes**: a toss is quick (mean 0.133 s" in text
     )
