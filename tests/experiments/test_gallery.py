@@ -124,7 +124,7 @@ def test_results_from_before_the_environment_was_recorded_are_shown_without_it(t
     del record["environment"], record["timings"]
     (tmp_path / "coins.json").write_text(json.dumps(record))
     gallery.write_gallery(tmp_path, tmp_path / "README.md")
-    assert "Do coins fall on their edge? *(0 s)*" in (tmp_path / "README.md").read_text()
+    assert "Do coins fall on their edge? *(0 s of processor time)*" in (tmp_path / "README.md").read_text()
 
 
 def test_the_gallery_leaves_out_what_has_not_run(tmp_path):
