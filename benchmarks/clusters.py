@@ -71,7 +71,7 @@ def measure(seeds, rounds):
     """Wall times of both ways in turns, and what blocks cost."""
     import distributed
 
-    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
     with distributed.LocalCluster(n_workers=2, **options) as cluster, distributed.Client(cluster) as client:
         for executor in (None, client):
             study(8, executor=executor)  # compiles

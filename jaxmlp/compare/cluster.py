@@ -36,7 +36,7 @@ def client_of(place: str | None) -> Iterator[Any]:
         raise UserError(f"--cluster needs {error.name}; install it with: pip install 'jaxmlp[cluster]'") from error
     if place == LOCAL:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options: Any = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
+        options: Any = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
         options["silence_logs"] = logging.ERROR
         with (
             dask.config.set(_PATIENCE),

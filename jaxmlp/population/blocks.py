@@ -182,10 +182,16 @@ def _run_block(parcel: Parcel, block: Block, data: bytes | None) -> Answer:
 
 @lru_cache(maxsize=1)
 def _leave_with_driver() -> None:
-    """A worker that the driver started ends when the driver is killed: nobody else would tell it to."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    """A process of a pool ends when the driver is killed: nobody else would tell it to."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    if multiprocessing.current_process().name != "MainProcess":  # that may well outlive the shell which started it
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _one_lapack_thread() -> AbstractContextManager[Any]:

@@ -192,10 +192,10 @@ class Dispatch:
 
     def _send(self) -> None:
         """Keeps all workers busy. Suspects run alone, when there is nothing else to do."""
-        workers, crew = self._engine.count(), self._engine.crew
+        engine, crew, workers = self._engine, self._engine.crew, self._engine.count()
         while len(self._flying) < _BLOCKS_PER_WORKER * workers and (self._again or self._queue) and crew.claim(self):
             self._submit(self._again.popleft() if self._again else self._queue.cut(workers))
-        if not self._flying and self._suspects and crew.claim(self, alone=True):
+        if not self._flying and self._suspects and engine.has_any() and crew.claim(self, alone=True):
             self._submit(self._suspects.popleft(), alone=True)
         elif not self._suspects:
             crew.release(self)

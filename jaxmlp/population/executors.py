@@ -47,6 +47,10 @@ class Engine:
         """How many workers there are."""
         return self.crew.count()
 
+    def has_any(self) -> bool:
+        """Whether there is a worker now, as far as that is known."""
+        return True
+
     def submit(self, parcel: Parcel, block: Block, with_data: bool, alone: bool) -> Any:
         """Sends a block; returns its future.
 
@@ -54,7 +58,7 @@ class Engine:
           parcel: what all blocks of its group share.
           block: the trials.
           with_data: whether its worker asked for the data.
-          alone: whether it must not be tried on a second worker if the first one dies.
+          alone: whether it must not be tried on a second worker if the first one dies; then there must be one.
         """
         with_data = with_data or self._sent < self.count()
         self._sent += with_data
@@ -94,10 +98,13 @@ class DaskEngine(Engine):
     def count(self) -> int:
         return self.crew.size or max(1, len(self._addresses()))
 
-    def _addresses(self) -> list[str]:
-        """The workers that there are now, asked for once a second."""
+    def has_any(self) -> bool:
+        return bool(self._addresses(age=0.05))  # one that has died just now would be blamed on the next block
+
+    def _addresses(self, age: float = _SECONDS_BETWEEN_COUNTS) -> list[str]:
+        """The workers that there are now, or were at most some seconds ago."""
         now = time.monotonic()
-        if now - self._looked > _SECONDS_BETWEEN_COUNTS:
+        if now - self._looked > age:
             self._found, self._looked = list(self.crew.executor.nthreads()), now
             self._empty_since = math.inf if self._found else min(self._empty_since, now)
             self._wait(now - self._empty_since)
@@ -114,7 +121,6 @@ class DaskEngine(Engine):
             warnings.warn(f"train_many: executor has no workers; waiting up to {wait:.0f} s for some", stacklevel=2)
 
     def submit(self, parcel: Parcel, block: Block, with_data: bool, alone: bool) -> Any:
-        self._looked = -math.inf if alone else self._looked
         chosen = self._addresses()[:1] if alone else []
         options = {"key": f"block-{uuid.uuid4().hex}", "pure": False, "workers": chosen or None}
         future = self.crew.executor.submit(run_block, parcel, block, self._future, **options)

@@ -38,7 +38,7 @@ def loky_pool():
 def dask_client():
     import distributed
 
-    options = {"threads_per_worker": 1, "dashboard_address": None, "memory_limit": None}
+    options = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": None}
     with distributed.LocalCluster(n_workers=2, **options) as cluster, distributed.Client(cluster) as client:
         yield client
 

@@ -9,6 +9,7 @@ import signal
 import threading
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -206,6 +207,58 @@ def test_executors_whose_workers_never_live_are_an_error(data):
         RuntimeError, match="train_many: executor must have workers that live, got BrokenExecutor: killed"
     ):
         train_many(recipe, data, executor=Inline(deadly=range(18)), **OPTIONS)
+
+
+class NoWorkers:
+    """A client of Dask whose cluster is still empty."""
+
+    scatter = None
+
+    def nthreads(self):
+        return {}
+
+    def submit(self, function, *arguments, **options):
+        return Future()
+
+
+def test_waiting_for_workers_is_told_once_and_ends(monkeypatch):
+    clock = iter([0.0, 5.0, 20.0, 50.0, 61.0])
+    monkeypatch.setattr(executors, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    engine = executors.make_engine(workers(NoWorkers(), wait=60.0), b"")
+    assert [engine.count(), engine.has_any()] == [1, False]
+    with pytest.warns(UserWarning, match=r"train_many: executor has no workers; waiting up to 60 s for some"):
+        engine.count()
+    assert engine.count() == 1
+    with pytest.raises(
+        RuntimeError, match=r"executor must have workers, or be workers\(executor, wait=.* none for 61 s"
+    ):
+        engine.count()
+
+
+def test_studies_that_run_together_share_an_interruption_and_run_suspects_one_study_at_a_time():
+    crew = workers(Inline())
+    first, second = object(), object()
+    assert crew.claim(first) and not crew.claim(second, alone=True)  # something is under way
+    assert not crew.claim(first)  # the second one waits for it
+    crew.landed()
+    assert crew.claim(second, alone=True) and not crew.claim(first)
+    crew.landed()
+    crew.release(second)
+    assert crew.claim(first)
+
+    def leave():
+        with crew.interruptible(True) as interruption:
+            while not interruption:
+                pass
+            interruption.leave()
+
+    def fail():
+        raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        crew.together([leave, fail, leave], most=2)
+    with pytest.raises(KeyboardInterrupt, match="train_many: saved"):
+        crew.together([leave, lambda: os.kill(os.getpid(), signal.SIGINT)], most=2)
 
 
 def test_an_error_of_a_block_is_the_users(data, monkeypatch):
