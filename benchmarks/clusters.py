@@ -48,7 +48,7 @@ def study(seeds, **options):
 
 
 class Timed:
-    """A client of Dask that notes for each block its trials, and its seconds on its worker."""
+    """A client of Dask that notes each block's trials, and the seconds that it takes here and on its worker."""
 
     def __init__(self, client):
         self.client, self.futures = client, []
@@ -57,14 +57,26 @@ class Timed:
         return getattr(self.client, name)
 
     def submit(self, function, *arguments, **options):
+        began = time.thread_time()
         future = self.client.submit(function, *arguments, **options)
         if len(arguments) == 3:
-            self.futures.append((future, len(arguments[1].seeds)))
+            future = Answered(future, len(arguments[1].seeds), time.thread_time() - began)
+            self.futures.append(future)
         return future
 
-    def blocks(self):
-        """Rows of trials and seconds."""
-        return [(trials, future.result().seconds) for future, trials in self.futures]
+
+class Answered:
+    """The future of a block."""
+
+    def __init__(self, future, trials, seconds):
+        self.future, self.trials, self.here, self.there = future, trials, seconds, 0.0
+        self.done, self.exception, self.cancel = future.done, future.exception, future.cancel
+
+    def result(self):
+        began = time.thread_time()
+        answer = self.future.result()
+        self.here, self.there = self.here + time.thread_time() - began, answer.seconds
+        return answer
 
 
 def measure(seeds, rounds):
@@ -75,20 +87,19 @@ def measure(seeds, rounds):
     with distributed.LocalCluster(n_workers=2, **options) as cluster, distributed.Client(cluster) as client:
         for executor in (None, client):
             study(8, executor=executor)  # compiles
-        walls, blocks, driver, tables = {"process": [], "workers": []}, [], [], []
+        walls, blocks, tables = {"process": [], "workers": []}, [], []
         for number in range(rounds):
             for way in list(walls)[:: 1 if number % 2 == 0 else -1]:
                 timed = Timed(client)
-                began, used = time.perf_counter(), time.process_time()
+                began = time.perf_counter()
                 found = study(seeds, executor=timed if way == "workers" else None)
                 walls[way].append(time.perf_counter() - began)
                 tables.append(found.table())
                 if way == "workers":
-                    blocks += timed.blocks()
-                    driver.append((time.process_time() - used) / len(timed.futures))
+                    blocks += [(one.trials, one.there, one.here) for one in timed.futures]
         assert all(table.equals(tables[0]) for table in tables)
     epochs = tables[0]["epochs"].tolist()
-    busy = sum(seconds for _, seconds in blocks) / rounds
+    busy = sum(there for _, there, _ in blocks) / rounds
     per_block = (2 * np.mean(walls["workers"]) - busy) / (len(blocks) / rounds)
     return {
         "environment": environment(),
@@ -99,7 +110,7 @@ def measure(seeds, rounds):
         "epochs": epochs,
         "epoch_s": busy / sum(epochs),
         "worker_s_per_block": max(0.0, float(per_block)),
-        "driver_s_per_block": float(np.median(driver)),
+        "driver_s_per_block": float(np.median([here for *_, here in blocks])),
     }
 
 

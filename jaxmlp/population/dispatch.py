@@ -62,6 +62,11 @@ class Piece:
         return [replace(self, places=places.tolist()) for places in split]
 
 
+def in_mixed_order(places: list[int]) -> list[int]:
+    """Neighbors in a study are alike, and take equally long: a block of them would say little about the others."""
+    return np.random.default_rng(0).permutation(places).tolist()
+
+
 class Queue:
     """The trials that are not with a worker yet.
 
@@ -73,7 +78,7 @@ class Queue:
     def __init__(self, places: list[list[int]], pace: BlockPace) -> None:
         self._waiting = [deque(some) for some in places]
         self._pace = pace
-        self._seconds: dict[int, float] = {}  # for a trial of each group
+        self._measured: dict[int, tuple[int, float]] = {}  # for each group, how many trials took how many seconds
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting))
@@ -81,8 +86,10 @@ class Queue:
     def cut(self, workers: int) -> Piece:
         """The next block, group by group: a share of what is left, within its bounds."""
         group = next(number for number, waiting in enumerate(self._waiting) if waiting)
-        size, seconds = math.ceil(len(self) / (_BLOCKS_PER_WORKER * workers)), self._seconds.get(group)
-        if seconds is not None:
+        size = math.ceil(len(self) / (_BLOCKS_PER_WORKER * workers))
+        if group in self._measured:
+            trials, seconds = self._measured[group]
+            seconds = max(seconds, 1e-6) / trials
             least = max(self._pace.least, _SECONDS_PER_WORKER * workers)
             size = min(max(size, round(least / seconds)), max(1, round(self._pace.most / seconds)))
         elif self._pace.first is not None:
@@ -92,7 +99,8 @@ class Queue:
 
     def measure(self, piece: Piece, seconds: float) -> None:
         """Takes the time that a block took."""
-        self._seconds[piece.group] = max(seconds, 1e-6) / len(piece.places)
+        before = self._measured.get(piece.group, (0, 0.0))
+        self._measured[piece.group] = before[0] + len(piece.places), before[1] + seconds
 
 
 class Returned(NamedTuple):

@@ -16,7 +16,7 @@ from jaxmlp.data import Data
 from jaxmlp.data.resampling import make_pool
 from jaxmlp.population.crew import Workers, workers
 from jaxmlp.population.directory import Directory
-from jaxmlp.population.dispatch import Dispatch, Queue, Shared
+from jaxmlp.population.dispatch import Dispatch, Queue, Shared, in_mixed_order
 from jaxmlp.population.ended import Ended
 from jaxmlp.population.engine import AtRest, Half, Pace, make_halves, segments
 from jaxmlp.population.executors import make_engine
@@ -220,7 +220,7 @@ def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared,
     wanted = mine - store.done
     places = [[i for i, trial in enumerate(work.group.indices) if int(trial) in wanted] for work in works]
     engine = make_engine(crew, packed("data", data))
-    dispatch = Dispatch(works, Queue(places, engine.pace), shared, engine, rungs)
+    dispatch = Dispatch(works, Queue(list(map(in_mixed_order, places)), engine.pace), shared, engine, rungs)
     lost: list[int] = []
     with crew.interruptible(store.path is not None) as interruption:
         for returned in dispatch.returned(stop=lambda: bool(interruption)):
@@ -236,7 +236,7 @@ def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared,
             reporter.report(tally.progress(running=dispatch.running))
         interruption.leave()
     if lost:
-        warnings.warn(f"train_many: trials {lost} killed three workers in a row and were left out", stacklevel=4)
+        warnings.warn(f"train_many: trials {sorted(lost)} killed three workers in a row and were left out", stacklevel=4)
 
 
 def _resumed(

@@ -17,7 +17,7 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, successive_halving, train_many, workers
-from jaxmlp.population import blocks, executors, packing
+from jaxmlp.population import blocks, dispatch, executors, packing, train
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Piece, Queue
 from jaxmlp.population.executors import BlockPace
@@ -42,8 +42,9 @@ def alone(data):
 
 
 @pytest.fixture(autouse=True)
-def forgetful():
-    """Every test begins with a worker that knows nothing."""
+def forgetful(monkeypatch):
+    """Every test begins with a worker that knows nothing; trials are sent in order, so that they can be told apart."""
+    monkeypatch.setattr(train, "in_mixed_order", list)
     blocks._memories.clear()
     packing.unpacked.cache_clear()
 
@@ -156,6 +157,15 @@ def test_a_block_is_a_share_of_the_queue_within_bounds(seconds, sizes):
     assert [len(piece.places) for piece in found] == sizes
     assert [place for piece in found for place in piece.places] == list(range(sum(sizes)))
     assert {piece.group for piece in found} == {1} and len(queue) == 1000 - sum(sizes)
+
+
+def test_blocks_hold_trials_of_all_kinds_and_their_times_are_those_of_all_before():
+    mixed = dispatch.in_mixed_order(list(range(100)))
+    assert sorted(mixed) == list(range(100)) and {place // 25 for place in mixed[:12]} == {0, 1, 2, 3}
+    queue = Queue([list(range(1000))], BlockPace(10, 0.5, 2.0))
+    queue.measure(Piece(0, [1]), 0.06)
+    queue.measure(Piece(0, [2, 3, 4]), 0.02)  # 0.02 s for each of four
+    assert len(queue.cut(workers=5).places) == 100
 
 
 def test_a_block_holds_trials_of_one_group_and_shares_count_all_groups():

@@ -175,7 +175,10 @@ def test_a_driver_that_dies_resumes_from_its_directory(alone, tmp_path, engine, 
     assert 0 < len(done) < 36
     if number == signal.SIGINT:
         assert process.returncode != 0 and "KeyboardInterrupt: train_many: saved; the same call continues" in errors
-    assert a_study.study(tmp_path).table().equals(alone.table())
+    again = script(tmp_path)
+    again.communicate(timeout=120)
+    assert again.returncode == 0
+    assert load_study(tmp_path).table().equals(alone.table())
 
 
 def test_mpi(alone, tmp_path):
