@@ -145,7 +145,7 @@ async def wait_until_empty(client):
 def test_submitit_runs_blocks_as_jobs(alone, tmp_path):
     executor = submitit.LocalExecutor(tmp_path)
     executor.update_parameters(timeout_min=5)
-    assert_same(a_study.study(executor=executor), alone)
+    assert_same(a_study.study(executor=jaxmlp.workers(executor, count=1)), alone)
 
 
 def script(directory, *options, before=()):
