@@ -120,7 +120,7 @@ def read_description(directory: Path) -> dict[str, Any]:
     """The description of a study, of the right kind."""
     path = directory / DESCRIPTION
     content = read_json(path, _LOST_STUDY)
-    if not isinstance(content, dict) or not isinstance(content.get("trials"), list):
+    if not isinstance(content, dict) or not {"version", "saved"} & content.keys():
         raise DamagedFileError(path, "no description of a study", _LOST_STUDY)
     return content
 

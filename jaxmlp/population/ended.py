@@ -1,5 +1,6 @@
 """Trials that have ended: what the engine returns, a directory keeps, and a study shows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,6 @@ from jaxmlp.storage import (
     ENDING,
     DamagedFileError,
     flat,
-    identity_of,
     nested,
     read_arrays,
     unique,
@@ -39,10 +39,20 @@ class Ended(NamedTuple):
     surroundings: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
-def write_ended(path: Path, ended: Ended, identity: str) -> None:
-    """Writes trials into a study's directory, as a file of their own."""
+def as_array(ids: Iterable[str]) -> np.ndarray:
+    """Ids as (n, 16) bytes."""
+    return np.array([list(bytes.fromhex(one)) for one in ids], np.uint8).reshape(-1, 16)
+
+
+def as_ids(array: np.ndarray) -> list[str]:
+    """Ids from their bytes."""
+    return [row.tobytes().hex() for row in array]
+
+
+def write_ended(path: Path, ended: Ended, identity: str, ids: np.ndarray) -> None:
+    """Writes trials with these (n, 16) ids into a study's directory, as a file of their own."""
     result = ended.result
-    arrays = {"trial": ended.trial, **{name: np.asarray(getattr(result, name)) for name in _NUMBERS}}
+    arrays = {"id": ids, **{name: np.asarray(getattr(result, name)) for name in _NUMBERS}}
     parts = {"history": result.history, "initial": result.initial, "params": result.params}
     parts |= {"test": ended.test, "surroundings": ended.surroundings}
     for name, part in parts.items():
@@ -50,34 +60,50 @@ def write_ended(path: Path, ended: Ended, identity: str) -> None:
     write_arrays(path / (unique("trials") + ENDING), arrays, identity)
 
 
-def read_ended(path: Path, description: dict[str, Any], likes: dict[int, PyTree] | None = None) -> list[Ended]:
-    """All trials of a study's directory.
+def ended_files(path: Path) -> list[Path]:
+    """The files of ended trials of a study's directory."""
+    return sorted(path.glob(f"trials-*{ENDING}"))
+
+
+def read_ended(
+    files: list[Path], identity: str, numbers: dict[str, int | None], likes: dict[int, PyTree] | None = None
+) -> list[Ended]:
+    """The trials of some files.
 
     Args:
-      path: the directory.
-      description: of the study that they must belong to.
+      files: as from `ended_files`.
+      identity: of the study that they must belong to.
+      numbers: from the ids of the study's trials to their numbers here; trials whose number is None are left out.
       likes: for each trial, a tree of its parameters' structure; None makes nested lists and dicts.
 
     Raises:
       DamagedFileError: for a file that is damaged, of another study, or not made as such files are.
     """
-    identity, trials = identity_of(description), len(description["trials"])
-    return [_read(file, identity, trials, likes or {}) for file in sorted(path.glob(f"trials-*{ENDING}"))]
+    every = [_read(file, identity, numbers, likes or {}) for file in files]
+    return [ended for ended in every if ended is not None]
 
 
-def _read(file: Path, identity: str, trials: int, likes: dict[int, PyTree]) -> Ended:
+def _read(file: Path, identity: str, known: dict[str, int | None], likes: dict[int, PyTree]) -> Ended | None:
     arrays = read_arrays(file, identity, _LOST)
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
-    sound = {"trial", *_NUMBERS} <= arrays.keys() and len(rows) == 1 and arrays["trial"].size > 0
-    if not sound or arrays["trial"].min() < 0 or arrays["trial"].max() >= trials:
+    sound = {"id", *_NUMBERS} <= arrays.keys() and len(rows) == 1 and arrays["id"].size > 0
+    if not sound or arrays["id"].shape[1:] != (16,) or arrays["id"].dtype != np.uint8:
         raise DamagedFileError(file, "arrays of another kind", _LOST)
+    ids = as_ids(arrays["id"])
+    if not known.keys() >= set(ids):
+        raise DamagedFileError(file, "a file of another study", _LOST)
+    asked = np.array([known[one] is not None for one in ids])
+    if not asked.any():
+        return None
+    arrays = {name: array[asked] for name, array in arrays.items()}
+    trial = np.array([known[one] for one in ids if known[one] is not None])
     try:
-        params = nested("params", arrays, likes.get(int(arrays["trial"][0])))
+        params = nested("params", arrays, likes.get(int(trial[0])))
     except KeyError as error:
         raise DamagedFileError(file, f"no array {error}", _LOST) from error
     numbers: dict[str, Any] = {name: arrays[name] for name in _NUMBERS}
     result = Result(params=params, history=nested("history", arrays), initial=nested("initial", arrays), **numbers)
-    return Ended(arrays["trial"], result, nested("test", arrays), nested("surroundings", arrays))
+    return Ended(trial, result, nested("test", arrays), nested("surroundings", arrays))
 
 
 def joined(every: list[Ended]) -> list[Ended]:

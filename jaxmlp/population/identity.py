@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmlp.data.resampling import Pool
 from jaxmlp.population.work import Work
 from jaxmlp.types import PyTree
 
-FORMAT = 2
+FORMAT = 3
 # What these flags change is not arithmetic.
 _HARMLESS_FLAGS = ("--xla_dump", "--xla_force_host_platform_device_count", "--xla_gpu_cuda_data_dir")
 _INSTRUCTIONS = re.compile(r"avx\w*|fma\d?|amx\w*|f16c|asimd\w*|sve\w*|bf16|i8mm")
@@ -24,21 +25,18 @@ _INSTRUCTIONS = re.compile(r"avx\w*|fma\d?|amx\w*|f16c|asimd\w*|sve\w*|bf16|i8mm
 _WORDS = {
     "version": "this format",
     "settings": "these epochs, batch size, order, remainder, monitor, mode, patience, min_delta and evaluations",
-    "trials": "these hyperparameters and seeds",
-    "numbers": "these learners: their numbers differ",
     "data": "these data",
-    "programs": "this recipe: the learner that it makes is another program",
     "pruner": "this pruner",
     "jax": "this version of JAX",
     "platform": "this platform and instruction set, which round differently",
     "flags": "these XLA flags and JAX settings, which may change rounding",
 }
+# A trial that has ended keeps what it returns, not the state of its optimizer, from which it could go on.
+_LONGER = "more epochs need another directory"
 
 
-def describe(
-    works: list[Work], trials: list[dict[str, Any]], data: PyTree, pruner: Any, mixed: bool = False
-) -> dict[str, Any]:
-    """The description of a study, fit for JSON: equal descriptions give equal results, unless its workers are mixed."""
+def describe(works: list[Work], data: PyTree, pruner: Any, mixed: bool = False) -> dict[str, Any]:
+    """The description of a study, fit for JSON: what its trials share, and the programs of this call's groups."""
     plan, stopping = works[0].program.plan, jax.device_get(works[0].stopping)
     settings = {name: value for name, value in plan._asdict().items() if name != "function"}
     here = surroundings(works[0].program.mesh.devices.flat[0])
@@ -48,9 +46,8 @@ def describe(
     return {
         "version": FORMAT,
         "settings": settings,
-        "trials": trials,
-        "numbers": {work.group.name: arrays_hash(work.group.numbers) for work in works},
-        "data": arrays_hash(data),
+        "data": arrays_hash(data.rows if isinstance(data, Pool) else data),
+        "sent": arrays_hash(data),
         "programs": {work.group.name: program_hash(work) for work in works},
         "pruner": None if pruner is None else list(pruner),
         **(dict.fromkeys(here, "any") if mixed else here),
@@ -66,6 +63,11 @@ def surroundings(device: Any) -> dict[str, Any]:
     }
 
 
+def common(description: dict[str, Any]) -> dict[str, Any]:
+    """What all trials of a study share: its identity. Trials may be added."""
+    return {name: description[name] for name in (*_WORDS, "saved") if name in description}
+
+
 def in_words(surroundings: dict[str, Any]) -> str:
     """What a trial ran on, as one line."""
     flags = [f"{name}={value}" for name, value in surroundings["flags"].items() if value not in ("None", "False", [])]
@@ -78,9 +80,8 @@ def check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> Non
         # As text, for a NaN among the hyperparameters is not equal to itself.
         if json.dumps(found.get(part), sort_keys=True) != json.dumps(wanted[part], sort_keys=True):
             here, there = difference(wanted[part], found.get(part))
-            raise ValueError(
-                f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"
-            )
+            text = f"train_many: directory must hold a study of {words}, got {path}: {there} there, {here} here"
+            raise ValueError(f"{text}; {_LONGER}" if part == "settings" and "'epochs'" in here else text)
 
 
 def difference(ours: Any, theirs: Any) -> tuple[str, str]:
@@ -109,7 +110,10 @@ def arrays_hash(tree: PyTree) -> str:
 def program_hash(work: Work) -> str:
     """SHA-256 of one trial's program, as JAX passes it to the compiler: arithmetic, shapes and constants."""
     numbers = jax.tree.map(lambda column: column[0], work.group.numbers)
-    arguments = (numbers, work.group.seeds[0], work.data, work.stopping)
+    data = work.data
+    if isinstance(data, Pool):  # how many data sets there are is not part of a trial
+        data = data._replace(samples=jax.tree.map(lambda table: table[:1], data.samples))
+    arguments = (numbers, work.group.seeds[0], data, work.stopping)
     # Shapes only: where arrays are placed is not part of what a study is.
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), arguments)
     return hashlib.sha256(work.compiled.one_epoch.lower(*shapes).as_text().encode()).hexdigest()

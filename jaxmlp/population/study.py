@@ -14,8 +14,10 @@ from jaxmlp.checks import require
 from jaxmlp.data import Data, Preparation
 from jaxmlp.data.resampling import Pool
 from jaxmlp.models import Model, model_of
-from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
+from jaxmlp.population.ended import Ended, as_array, ended_files, joined, read_ended, write_ended
+from jaxmlp.population.identity import common
 from jaxmlp.population.origin import Origin
+from jaxmlp.population.plans import id_of, plain_entries, read_plans, write_plan
 from jaxmlp.population.tables import pandas, table_of
 from jaxmlp.prediction import answered, preparation_of
 from jaxmlp.storage import DESCRIPTION, identity_of, read_description, write_json
@@ -215,9 +217,8 @@ class Study:
         """What trials of one fold say about its rows."""
         data = self.data(trials[0])
         members = self.model(trials).members
-        return answered(
-            "Study.out_of_fold", members, preparation_of("Study.out_of_fold", data), data.validation.inputs, output
-        )
+        known, inputs = preparation_of("Study.out_of_fold", data), np.asarray(data.validation.inputs)
+        return answered("Study.out_of_fold", members, known, inputs, output)
 
     def predict(
         self,
@@ -245,10 +246,13 @@ class Study:
         path.mkdir(parents=True, exist_ok=True)
         if (path / DESCRIPTION).exists():
             raise FileExistsError(f"Study.save: directory must not hold a study already, got {path}")
-        description = {**self.description, "saved": uuid.uuid4().hex}
+        shared = {**common(self.description), "saved": uuid.uuid4().hex}
+        entries = self.description.get("entries") or plain_entries(self.trials)
+        write_plan(path, identity_of(shared), entries, 0)
         for ended in self._ended:
-            write_ended(path, ended, identity_of(description))
-        write_json(path / DESCRIPTION, description)
+            ids = as_array(id_of(entries[trial]) for trial in ended.trial)
+            write_ended(path, ended, identity_of(shared), ids)
+        write_json(path / DESCRIPTION, shared)
 
 
 def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
@@ -277,6 +281,9 @@ def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
     path = Path(directory).expanduser()
     if not (path / DESCRIPTION).exists():
         raise FileNotFoundError(f"load_study: directory must hold a {DESCRIPTION}, got {directory}")
-    description = read_description(path)
-    likes = None if like is None else dict.fromkeys(range(len(description["trials"])), like)
-    return Study(description, read_ended(path, description, likes))
+    shared, files = read_description(path), ended_files(path)  # before the plans: a trial is planned before it ends
+    entries = read_plans(path, identity_of(shared))
+    numbers: dict[str, int | None] = {id_of(entry): number for number, entry in enumerate(entries)}
+    likes = None if like is None else dict.fromkeys(range(len(entries)), like)
+    description = {**shared, "entries": entries, "trials": [entry["row"] for entry in entries]}
+    return Study(description, read_ended(files, identity_of(shared), numbers, likes))

@@ -22,6 +22,7 @@ from jaxmlp.population.engine import AtRest, Half, Pace, make_halves, segments
 from jaxmlp.population.executors import make_engine
 from jaxmlp.population.identity import describe
 from jaxmlp.population.packing import packed
+from jaxmlp.population.plans import entries_of
 from jaxmlp.population.progress import Progress, Reporter, Tally
 from jaxmlp.population.pruning import Rungs, SuccessiveHalving
 from jaxmlp.population.shards import checked_shard
@@ -113,7 +114,8 @@ def train_many(
       grid: a dict of further grids, for hyperparameters that are named like an argument of this function.
       trials: a list of dicts of hyperparameters in place of grids, as in random search; each runs with every seed.
       directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
-        too; the same call continues from there. None to keep it in memory only.
+        too; the same call continues from there. A call with further seeds, values, recipes, splits or bootstraps runs
+        only what is new; `load_study` reads all trials of all calls. None to keep it in memory only.
       shard: `(index, count)`: run only every count-th trial, from index on. By default what `jax.distributed` or a
         SLURM array says, else all. Processes that share a directory are merged by `load_study(directory)`.
       pruner: such as `successive_halving()`; None to run every trial to its own end.
@@ -155,7 +157,10 @@ def train_many(
     settings = Settings(sizes["epochs"], sizes["batch_size"], patience, min_delta, monitor, mode, *asked)
     works = [make_work(group, source, devices, settings) for group in groups]
     is_described, mixed = directory is not None or crew is not None, crew is not None and crew.mixed
-    description = describe(works, rows, source, pruner, mixed) if is_described else {"trials": rows}
+    description: dict[str, Any] = {"programs": {}, "trials": rows}
+    if is_described:
+        description |= describe(works, source, pruner, mixed)
+        description["entries"] = entries_of(works, description["programs"], rows)
     store = Directory(directory, description, works)
     mine = set(range(index, len(rows), count))
     tally = Tally(works[0].program.plan, len(mine), _only(store.ended, mine))
@@ -165,8 +170,8 @@ def train_many(
         if crew is not None:
             _run_on_workers(works, crew, source, Shared(settings, pruner, lanes, description, mixed), session)
         else:
-            for number, work in enumerate(works):
-                _run_group(number, work, lanes, session)
+            for work in works:
+                _run_group(work, description["programs"].get(work.group.name, "")[:16], lanes, session)
     finally:
         reporter.close(tally.progress(running=0))
     return Study(description, _only(store.ended, mine), Origin(partial(learner_of, groups), data, source))
@@ -182,13 +187,13 @@ class _Session(NamedTuple):
     rungs: Rungs | None
 
 
-def _run_group(number: int, work: Work, lanes: int | None, session: _Session) -> None:
+def _run_group(work: Work, program: str, lanes: int | None, session: _Session) -> None:
     """Runs what is left of a group: takes the trials that ended, stores, prunes, reports, saves, and stops if asked."""
     mine, store, tally, reporter, rungs = session
     wanted = {int(trial) for trial in work.group.indices} & mine - store.done
     if not wanted:
         return
-    halves, queue = _resumed(number, work, wanted, lanes, store)
+    halves, queue = _resumed(program, work, wanted, lanes, store)
     # With a pruner the length of a segment decides who reaches a rung first, and must not depend on the clock.
     pace = Pace(work.program, None if rungs is None else rungs.first)
     checkpointed = time.monotonic()
@@ -201,7 +206,7 @@ def _run_group(number: int, work: Work, lanes: int | None, session: _Session) ->
 
         for event in segments(halves, queue, pace, pause):
             if isinstance(event, AtRest):
-                store.save_lanes(number, work, event.halves)
+                store.save_lanes(program, work, event.halves)
                 checkpointed = time.monotonic()
                 interruption.leave()
                 continue
@@ -240,10 +245,10 @@ def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared,
 
 
 def _resumed(
-    number: int, work: Work, wanted: set[int], lanes: int | None, store: Directory
+    program: str, work: Work, wanted: set[int], lanes: int | None, store: Directory
 ) -> tuple[list[Half], deque[int]]:
     """The lanes of a group, saved trials in their places, and the queue of all others."""
-    saved = store.load_lanes(number, work, wanted)
+    saved = store.load_lanes(program, work, wanted)
     queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
     return make_halves(work, work.lanes_per_half(lanes, len(work.group.seeds)), queue, saved), queue
 

@@ -73,7 +73,7 @@ def test_out_of_fold_needs_all_folds_and_models_one(studied, data):
         ),
         (
             lambda: train_many(recipe, data, folds=5, seeds=2, rate=[0.03, 0.3], directory=path, **OPTIONS),
-            "study of these",
+            "study of these folds",
         ),
     ):
         with pytest.raises(ValueError, match=text):
@@ -82,7 +82,7 @@ def test_out_of_fold_needs_all_folds_and_models_one(studied, data):
 
 def test_a_finished_study_of_folds_is_read_and_its_rows_are_known(studied, data, monkeypatch):
     path, study = studied
-    monkeypatch.setattr("jaxmlp.population.train._run_group", lambda number, work, lanes, session: None)
+    monkeypatch.setattr("jaxmlp.population.train._run_group", lambda work, program, lanes, session: None)
     again = train_many(recipe, data, folds=4, seeds=[3, 1], rate=[0.03, 0.3], directory=path, **OPTIONS)
     np.testing.assert_array_equal(again.out_of_fold(), study.out_of_fold())
 

@@ -11,8 +11,10 @@ import pytest
 import jaxmlp
 from jaxmlp import Result
 from jaxmlp.population.directory import Directory
-from jaxmlp.population.ended import Ended, joined, read_ended, write_ended
+from jaxmlp.population.ended import Ended, as_array, ended_files, joined, read_ended, write_ended
 from jaxmlp.population.engine import Saved
+from jaxmlp.population.identity import common
+from jaxmlp.population.plans import id_of, read_plans
 from jaxmlp.population.pruning import Rungs, Verdict
 from jaxmlp.population.train import _only
 from jaxmlp.population.trials import make_groups
@@ -22,11 +24,20 @@ from jaxmlp.storage import (
     read_arrays,
     read_description,
     write_arrays,
-    write_json,
 )
 
-DESCRIPTION = {"trials": [{"seed": seed} for seed in range(20)]}
-IDENTITY = identity_of(DESCRIPTION)
+ENTRIES = [{"row": {"seed": seed}} for seed in range(20)]
+DESCRIPTION = {"version": 3, "entries": ENTRIES}
+IDENTITY = identity_of(common(DESCRIPTION))
+NUMBERS = {id_of(entry): number for number, entry in enumerate(ENTRIES)}
+
+
+def written(path, trials):
+    write_ended(path, trials, IDENTITY, as_array(list(NUMBERS)[trial] for trial in trials.trial))
+
+
+def read(path, likes=None, numbers=NUMBERS):
+    return read_ended(ended_files(path), IDENTITY, numbers, likes)
 
 
 def ended(*trials, width=2, mark=0.0):
@@ -63,16 +74,20 @@ def test_only_trials_of_the_same_structure_shapes_and_dtypes_are_joined():
 
 
 def test_ended_trials_come_back_from_disk(tmp_path):
-    write_ended(tmp_path, ended(3, 1), IDENTITY)
-    write_ended(tmp_path, ended(7), IDENTITY)
-    back = sorted(read_ended(tmp_path, DESCRIPTION), key=lambda one: one.trial[0])
+    written(tmp_path, ended(3, 1))
+    written(tmp_path, ended(7))
+    back = sorted(read(tmp_path), key=lambda one: one.trial[0])
     assert_same(back, [ended(3, 1), ended(7)])
+    assert_same(
+        read(tmp_path, numbers={**dict.fromkeys(NUMBERS), list(NUMBERS)[3]: 0}),
+        [ended(3)._replace(trial=np.array([0]))],
+    )
 
 
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (lambda arrays: arrays.pop("trial"), "arrays of another kind"),
+        (lambda arrays: arrays.pop("id"), "arrays of another kind"),
         (lambda arrays: arrays.pop("cause"), "arrays of another kind"),
         (lambda arrays: arrays.update(epochs=np.int32(3)), "arrays of another kind"),
         (lambda arrays: arrays.update(epochs=arrays["epochs"][:1]), "arrays of another kind"),
@@ -81,16 +96,16 @@ def test_ended_trials_come_back_from_disk(tmp_path):
             lambda arrays: arrays.update({name: array[:1] for name, array in arrays.items()}, epochs=np.int32(3)),
             "arrays of another kind",
         ),
-        (lambda arrays: arrays.update(trial=np.array([0, 20])), "arrays of another kind"),
-        (lambda arrays: arrays.update(trial=np.array([-1, 3])), "arrays of another kind"),
+        (lambda arrays: arrays.update(id=arrays["id"][:, :8]), "arrays of another kind"),
+        (lambda arrays: arrays.update(id=arrays["id"] + np.uint8(1)), "a file of another study"),
         (lambda arrays: arrays.pop("params/w"), "no array 'params/w'"),
     ],
 )
 def test_a_file_of_other_arrays_is_refused_by_name(tmp_path, damage, text):
-    write_ended(tmp_path, ended(0, 19), IDENTITY)
+    written(tmp_path, ended(0, 19))
     (file,) = tmp_path.iterdir()
     likes = {trial: {"w": 0} for trial in range(20)}
-    assert_same(read_ended(tmp_path, DESCRIPTION, likes), [ended(0, 19)])
+    assert_same(read(tmp_path, likes), [ended(0, 19)])
     arrays = read_arrays(file, IDENTITY, "")
     damage(arrays)
     write_arrays(file, arrays, IDENTITY)
@@ -98,7 +113,7 @@ def test_a_file_of_other_arrays_is_refused_by_name(tmp_path, damage, text):
         DamagedFileError,
         match=f"{file.name} must be an undamaged file of this study, got {text}; delete it, and the same call of train_many runs its trials again$",
     ):
-        read_ended(tmp_path, DESCRIPTION, likes)
+        read(tmp_path, likes)
 
 
 SHAPE = {"epoch": jax.ShapeDtypeStruct((), jnp.int32), "w": jax.ShapeDtypeStruct((2,), jnp.float32)}
@@ -125,78 +140,73 @@ def lane_files(path):
 @pytest.fixture
 def study(tmp_path):
     """A directory that holds a description."""
-    write_json(tmp_path / "study.json", DESCRIPTION)
+    opened(tmp_path)
     return tmp_path
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def opened_unchecked(monkeypatch):
     """Descriptions of these tests are shorter than real ones."""
     monkeypatch.setattr("jaxmlp.population.directory.check_same", lambda *arguments: None)
 
 
 def test_saved_lanes_come_back_under_their_numbers_in_the_group(tmp_path):
-    opened(tmp_path).save_lanes(2, WORK, [half(t0=4, t3=7), half(t9=1)])
+    opened(tmp_path).save_lanes("2", WORK, [half(t0=4, t3=7), half(t9=1)])
     (name,) = lane_files(tmp_path)
     assert name.startswith("lanes-2-")
-    store = Directory(None, DESCRIPTION, [])
-    store.path = tmp_path
-    found = store.load_lanes(2, WORK, {10, 13, 19})
+    store = opened(tmp_path)
+    found = store.load_lanes("2", WORK, {10, 13, 19})
     assert {trial: one[:3] for trial, one in found.items()} == {0: (0, 0, 4), 3: (0, 1, 7), 9: (1, 0, 1)}
     assert_same(found[3].leaves, [np.int32(7), np.full(2, 3.0, np.float32)])
-    assert list(store.load_lanes(2, WORK, {13, 99})) == [3]
-    assert store.load_lanes(1, WORK, {10}) == {} == Directory(None, DESCRIPTION, []).load_lanes(2, WORK, {10})
+    assert list(store.load_lanes("2", WORK, {13, 99})) == [3]
+    assert store.load_lanes("1", WORK, {10}) == {} == Directory(None, DESCRIPTION, []).load_lanes("2", WORK, {10})
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_of_several_saved_lanes_of_a_trial_the_most_advanced_is_taken(study):
     for epochs in (3, 8, 5):
-        opened(study).save_lanes(0, WORK, [half(t1=epochs)])
+        opened(study).save_lanes("0", WORK, [half(t1=epochs)])
     assert len(lane_files(study)) == 3
-    assert opened(study).load_lanes(0, WORK, {11})[1].epochs == 8
+    assert opened(study).load_lanes("0", WORK, {11})[1].epochs == 8
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_lanes_that_are_saved_again_replace_the_own_ones_only(study):
     stranger, store = opened(study), opened(study)
-    stranger.save_lanes(0, WORK, [half(t1=3)])
+    stranger.save_lanes("0", WORK, [half(t1=3)])
     foreign = lane_files(study)
-    store.save_lanes(0, WORK, [half(t2=3)])
+    store.save_lanes("0", WORK, [half(t2=3)])
     first = lane_files(study) - foreign
-    store.save_lanes(0, WORK, [half(t2=4)])
+    store.save_lanes("0", WORK, [half(t2=4)])
     second = lane_files(study) - foreign
     assert len(first) == len(second) == 1 and first != second and foreign <= lane_files(study)
-    store.save_lanes(0, WORK, [half(), half()])  # nothing is in progress: nothing is saved
+    store.save_lanes("0", WORK, [half(), half()])  # nothing is in progress: nothing is saved
     assert lane_files(study) == foreign | second
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_lanes_are_dropped_only_if_they_were_saved_or_loaded_here(study):
     for trial in ("t1", "t2"):
-        opened(study).save_lanes(0, WORK, [half(**{trial: 3})])
-    opened(study).save_lanes(1, WORK, [half(t1=3)])
+        opened(study).save_lanes("0", WORK, [half(**{trial: 3})])
+    opened(study).save_lanes("1", WORK, [half(t1=3)])
     store = opened(study)
     before = lane_files(study)
     store.drop_lanes()
     assert lane_files(study) == before
-    store.load_lanes(0, WORK, {11})  # trial 12 belongs to another process
+    store.load_lanes("0", WORK, {11})  # trial 12 belongs to another process
     store.drop_lanes()
     left = lane_files(study)
     assert len(left) == 2 and {name[:8] for name in left} == {"lanes-0-", "lanes-1-"}
-    assert list(opened(study).load_lanes(0, WORK, {11, 12})) == [2]
-    store.save_lanes(0, WORK, [half(t5=1)])
+    assert list(opened(study).load_lanes("0", WORK, {11, 12})) == [2]
+    store.save_lanes("0", WORK, [half(t5=1)])
     store.drop_lanes()
     assert lane_files(study) == left
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_lanes_that_were_loaded_are_replaced_by_those_saved_next(study):
-    opened(study).save_lanes(0, WORK, [half(t1=3)])
+    opened(study).save_lanes("0", WORK, [half(t1=3)])
     store = opened(study)
-    store.load_lanes(0, WORK, {11})
-    store.save_lanes(0, WORK, [half(t1=9)])
+    store.load_lanes("0", WORK, {11})
+    store.save_lanes("0", WORK, [half(t1=9)])
     assert len(lane_files(study)) == 1
-    assert opened(study).load_lanes(0, WORK, {11})[1].epochs == 9
+    assert opened(study).load_lanes("0", WORK, {11})[1].epochs == 9
 
 
 @pytest.mark.parametrize(
@@ -210,13 +220,12 @@ def test_lanes_that_were_loaded_are_replaced_by_those_saved_next(study):
 )
 def test_lanes_of_another_shape_are_refused(tmp_path, shape):
     store = opened(tmp_path)
-    store.save_lanes(0, WORK, [half(t1=3)])
+    store.save_lanes("0", WORK, [half(t1=3)])
     other = SimpleNamespace(shape=shape, group=WORK.group)
     with pytest.raises(DamagedFileError, match="got lanes of another shape; delete it, and its trials begin again"):
-        store.load_lanes(0, other, {11})
+        store.load_lanes("0", other, {11})
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_trials_that_have_ended_are_kept_and_known(study):
     store = opened(study)
     store.add(ended(3, 5))
@@ -225,7 +234,7 @@ def test_trials_that_have_ended_are_kept_and_known(study):
     memory.add(ended(1))
     assert memory.done == {1} and memory.path is None
     assert_same(memory.ended, [ended(1)])
-    memory.save_lanes(0, WORK, [half(t1=1)])
+    memory.save_lanes("0", WORK, [half(t1=1)])
     memory.save_verdicts([Verdict(1, 2, 0.5, True)])
     assert memory.new_verdicts() == []
     assert opened(study).done == {3, 5}
@@ -237,19 +246,19 @@ def test_a_new_directory_gets_a_description_and_loses_what_was_left_half_written
     (path / ".old.part").touch()
     os.utime(path / ".old.part", (0, 0))
     opened(str(path))
-    assert [file.name for file in path.iterdir()] == ["study.json"]
-    assert read_description(path) == DESCRIPTION
+    names = sorted(file.name for file in path.iterdir())
+    assert len(names) == 2 and names[0].startswith("plan-") and names[1] == "study.json"
+    assert read_description(path) == common(DESCRIPTION) and read_plans(path, IDENTITY) == ENTRIES
 
 
 def test_lanes_that_another_process_has_deleted_are_no_error(tmp_path):
     store = opened(tmp_path)
-    store.save_lanes(0, WORK, [half(t1=3)])
+    store.save_lanes("0", WORK, [half(t1=3)])
     next(tmp_path.glob("lanes-*")).unlink()
     store.drop_lanes()
     assert not lane_files(tmp_path)
 
 
-@pytest.mark.usefixtures("opened_unchecked")
 def test_verdicts_of_others_are_read_once_and_own_ones_never(study):
     first, second = opened(study), opened(study)
     first.save_verdicts([])

@@ -17,8 +17,10 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, train_many
-from jaxmlp.population.ended import write_ended
+from jaxmlp.population.ended import as_array, write_ended
 from jaxmlp.population.engine import make_halves
+from jaxmlp.population.identity import common
+from jaxmlp.population.plans import id_of
 from jaxmlp.storage import identity_of
 from tests.population import a_study
 
@@ -303,9 +305,11 @@ def test_a_study_of_a_thousand_files_is_read(tmp_path):
     ended = study._ended[0]
     for path in tmp_path.glob("trials-*"):
         path.unlink()
-    identity = identity_of(study.description)
+    shared, entries = common(study.description), study.description["entries"]
+    identity = identity_of(shared)
     for row in range(1000):
-        write_ended(tmp_path, jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], ended), identity)
+        one = jax.tree.map(lambda leaf, row=row: leaf[row : row + 1], ended)
+        write_ended(tmp_path, one, identity, as_array([id_of(entries[int(one.trial[0])])]))
     again = small(tmp_path, seeds=500, rate=[0.1, 0.2])
     assert again.table().equals(study.table())
     assert load_study(tmp_path).history("train_loss").equals(study.history("train_loss"))
