@@ -7,7 +7,8 @@ onecycle       half a cosine up from a 25th, half a cosine down to 0
 trapezoidal    a straight line up, constant, a straight line down over the last tenth
 
 A warm-up is a straight line up over a fraction of the steps; the last two have one by themselves. All numbers are
-leaves, the choice of a schedule included, so that a search over them compiles once.
+leaves, the choice of a schedule included, so that a search over them compiles once. Batch size and hidden width are
+shapes: each of their few values compiles once.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from jaxmlp.compare.contestants import Contestant
 
 SCHEDULES = ("constant", "cosine", "linear", "onecycle", "trapezoidal")
 AXES = ("weight_decay", "warmup", "schedule")
+# Multiples of the problem's own, few because each is a program of its own.
+SIZES, MULTIPLES = ("batch_size", "hidden"), (0.25, 1.0, 4.0)
 _WARMUPS = {"onecycle": 0.3, "trapezoidal": 0.1}
 _DIVISOR, _COOLDOWN = 25.0, 0.1
 

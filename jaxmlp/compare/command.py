@@ -112,7 +112,8 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     add("--studies", type=int, help=f"tunings in each repetition, whose median counts ({_defaults('studies')})")
     add("--search", choices=("grid", "random"), help=f"how trials are placed ({_defaults('search')})")
     tune = "what is tuned with the learning rate: all of an optimizer's own numbers, or names such as "
-    tune += "weight_decay,warmup,schedule,b2; both imply --search random; nothing for the usual learning rates"
+    tune += "weight_decay,warmup,schedule,batch_size,hidden,b2; both imply --search random; nothing for the usual "
+    tune += "learning rates"
     add("--tune", metavar="NAMES", help=f"{tune} ({_defaults('tune')})")
     add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({_defaults('schedule')})")
     score = "what is compared: the test metric, or the epochs to the target"

@@ -1,5 +1,6 @@
 """The comparison: every optimizer on every problem by one protocol."""
 
+import inspect
 import itertools
 import threading
 import time
@@ -111,6 +112,7 @@ def compare(
     protocol = checked_protocol(protocol, changes)
     found = checked_problems(problems)
     contestants = checked_contestants(optimizers, protocol)
+    check_widths(found, protocol)
     began = time.perf_counter()
     crew = None if executor is None else jaxmlp.workers(executor)
     told = follow if follow is None or crew is None else _one_at_a_time(follow)
@@ -213,6 +215,17 @@ def checked_contestants(optimizers: Optimizers, protocol: Protocol) -> tuple[Con
     """
     contestants = tuple(parse_contestants(optimizers))
     return untuned(contestants) if protocol.tune == "nothing" else contestants
+
+
+def check_widths(problems: Sequence[Problem], protocol: Protocol) -> None:
+    """Checks that hidden widths can be tuned if they are to be.
+
+    Raises:
+      UserError: for a problem whose learner takes none.
+    """
+    fixed = [one.name for one in problems if "hidden" not in inspect.signature(one.learner).parameters]
+    if fixed and "hidden" in protocol.tune.split(","):
+        raise UserError(f"problem {fixed[0]!r} has no hidden width to tune: write learner(optimizer, hidden=1.0)")
 
 
 def checked_problems(problems: ProblemLike | Sequence[ProblemLike]) -> tuple[Problem, ...]:

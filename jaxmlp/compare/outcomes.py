@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-import jaxmlp
 from jaxmlp import statistics
 from jaxmlp.compare.choice import chosen_point
 from jaxmlp.compare.contestants import Contestant
@@ -16,7 +15,7 @@ from jaxmlp.compare.files import short
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
 from jaxmlp.compare.search import points
-from jaxmlp.compare.trainer import Trainer
+from jaxmlp.compare.trainer import Runs, Trainer
 
 
 class Outcome(NamedTuple):
@@ -165,13 +164,13 @@ def _tuned(
     return part._replace(fresh=fresh, curves=_curves(split, found, rows))
 
 
-def _curves(problem: Problem, study: jaxmlp.Study, rows: np.ndarray) -> dict[str, Any]:
+def _curves(problem: Problem, study: Runs, rows: np.ndarray) -> dict[str, Any]:
     """The learning curves of some runs of a study."""
     names = ["train_loss", *dict.fromkeys(["validation_loss", f"validation_{problem.metric}"])]
     return {name: study.history(name)[rows] for name in names}
 
 
-def tuning_table(problem: Problem, study: jaxmlp.Study, seeds: int) -> pd.DataFrame:
+def tuning_table(problem: Problem, study: Runs, seeds: int) -> pd.DataFrame:
     """The trials of a tuning with their `point`, `tuned` (more is better), `excess` and `time` to the target."""
     table = study.table()
     sign = 1.0 if problem.tuned_mode == "max" else -1.0
@@ -191,7 +190,7 @@ def tuning_table(problem: Problem, study: jaxmlp.Study, seeds: int) -> pd.DataFr
     return table.assign(point=table.index // seeds, tuned=tuned, excess=excess, time=_times(problem, study))
 
 
-def fresh_table(problem: Problem, study: jaxmlp.Study) -> pd.DataFrame:
+def fresh_table(problem: Problem, study: Runs) -> pd.DataFrame:
     """The fresh runs with `score`, the metric on test rows, and `time`, the epochs to the target."""
     table = study.table()
     score = table[f"test_{problem.metric}"]
@@ -203,6 +202,6 @@ def fresh_table(problem: Problem, study: jaxmlp.Study) -> pd.DataFrame:
     )
 
 
-def _times(problem: Problem, study: jaxmlp.Study) -> np.ndarray:
+def _times(problem: Problem, study: Runs) -> np.ndarray:
     history = study.history(f"validation_{problem.metric}").to_numpy()
     return np.asarray(statistics.time_to_target(history, problem.target, problem.mode), float)

@@ -24,7 +24,7 @@ class Protocol(NamedTuple):
       high: highest learning rate of the search.
       tune: `learning_rate` alone; `all`, every hyperparameter of an optimizer for which `search.SPACE` has a range;
         `nothing`, for the usual learning rates; or names separated by commas, which are tuned with the learning rate:
-        of hyperparameters, and `weight_decay`, `warmup` and `schedule` for every optimizer.
+        of hyperparameters, and `weight_decay`, `warmup`, `schedule`, `batch_size` and `hidden` for every optimizer.
       tuning_seeds: seeds for each point.
       choice: `smooth`, the point of a grid with the best smoothed mean; or `best`, the point with the best mean.
       repetitions: how often the whole procedure is repeated: split, tuning, fresh seeds. Intervals and tests are over

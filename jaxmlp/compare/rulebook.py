@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from jaxmlp.compare.axes import SCHEDULES
+from jaxmlp.compare.axes import MULTIPLES, SCHEDULES, SIZES
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
@@ -110,6 +110,9 @@ def _spaces(protocol: Protocol, contestants: Sequence[Contestant]) -> list[str]:
 def _range(name: str, part: Range) -> str:
     if name == "schedule":
         return f"schedule {', '.join(SCHEDULES[:-1])} or {SCHEDULES[-1]}"
+    if name in SIZES:
+        *others, last = (f"{one:g}" for one in MULTIPLES)
+        return f"{name} {', '.join(others)} or {last} times the problem's own"
     return f"{name} {' to '.join(sorted((f'{part.value(end):g}' for end in (part.low, part.high)), key=float))}"
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import qmc
 
-from jaxmlp.compare.axes import AXES, SCHEDULES
+from jaxmlp.compare.axes import AXES, MULTIPLES, SCHEDULES, SIZES
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.errors import UserError
 from jaxmlp.compare.protocols import Protocol
@@ -20,6 +20,11 @@ def one_minus(number: float) -> float:
 def place_in_schedules(number: float) -> float:
     """A place in `SCHEDULES`, each of them for as many numbers from 1 to e."""
     return float(min(int(np.log(number) * len(SCHEDULES)), len(SCHEDULES) - 1))
+
+
+def multiple(number: float) -> float:
+    """One of `MULTIPLES`, each of them for as many numbers from 1 to e."""
+    return MULTIPLES[min(int(np.log(number) * len(MULTIPLES)), len(MULTIPLES) - 1)]
 
 
 class Range(NamedTuple):
@@ -49,6 +54,7 @@ SPACE: dict[str, Range] = {
     "weight_decay": Range(1e-5, 1e-1),
     "warmup": Range(1e-2, 0.3),
     "schedule": Range(1.0, float(np.e), place_in_schedules),
+    **{name: Range(1.0, float(np.e), multiple) for name in SIZES},
 }
 # What the papers of these methods, or their usual implementations, start from.
 RATES: dict[str, float] = {
@@ -57,6 +63,15 @@ RATES: dict[str, float] = {
     "adamax": 2e-3,
     "adadelta": 1.0,
     "lion": 1e-4,
+    # The defaults of the authors' implementations; Shampoo's is that of torch-optimizer, whose other defaults are ours.
+    "adan": 1e-3,
+    "ademamix": 1e-3,
+    "prodigy": 1.0,
+    "schedule_free_sgd": 1.0,
+    "schedule_free_adamw": 2.5e-3,
+    "muon": 2e-2,
+    "shampoo": 1e-1,
+    "soap": 3e-3,
 }
 
 
@@ -78,7 +93,7 @@ def spaces(protocol: Protocol, contestant: Contestant) -> dict[str, Range]:
     """The ranges that tuning searches, the learning rate's first."""
     asked = protocol.tune.split(",")
     own = [name for name in contestant.arguments if name in SPACE and (name in asked or "all" in asked)]
-    names = dict.fromkeys([*own, *(name for name in AXES if name in asked)])
+    names = dict.fromkeys([*own, *(name for name in (*AXES, *SIZES) if name in asked)])
     low, high = contestant.rates or (protocol.low, protocol.high)
     return {"learning_rate": Range(low, high), **{name: SPACE[name] for name in names}}
 

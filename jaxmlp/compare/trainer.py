@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
 
 import jaxmlp
-from jaxmlp.compare.axes import configured
+from jaxmlp.compare.axes import SIZES, configured
 from jaxmlp.compare.contestants import Contestant
 from jaxmlp.compare.escape import for_file_name
 from jaxmlp.compare.problems import Problem
@@ -24,8 +27,34 @@ def _learner(
     return network(configured(contestant, steps, kind, numbers))
 
 
+class Runs(NamedTuple):
+    """Studies of networks or batches of different sizes, as one study.
+
+    Attributes:
+      studies: a study for each size.
+      trials: for each of them the numbers of its trials among all.
+      sizes: for each of them batch size and hidden width, as multiples of the problem's own.
+    """
+
+    studies: list[jaxmlp.Study]
+    trials: list[np.ndarray]
+    sizes: list[dict[str, float]]
+
+    def table(self) -> pd.DataFrame:
+        """One row per trial, as that of a study."""
+        return self._joined([one.table().assign(**size) for one, size in zip(self.studies, self.sizes, strict=True)])
+
+    def history(self, name: str) -> pd.DataFrame:
+        """One metric over epochs, one row per trial."""
+        return self._joined([one.history(name) for one in self.studies])
+
+    def _joined(self, tables: list[pd.DataFrame]) -> pd.DataFrame:
+        placed = [table.set_index(trials) for table, trials in zip(tables, self.trials, strict=True)]
+        return pd.concat(placed).sort_index()
+
+
 class Trainer:
-    """Trains a contestant on a problem: one recipe, a directory per study, and the time that fresh runs took.
+    """Trains a contestant on a problem: one recipe per size, a directory per study, and the time that fresh runs took.
 
     Attributes:
       problem: the problem.
@@ -50,16 +79,14 @@ class Trainer:
         self.reused: int = 0
         self.seconds: list[float] = []
         self._directory = None if directory is None else Path(directory) / for_file_name(contestant.name)
-        steps = problem.epochs * problem.steps_per_epoch
+        self._schedule = schedule
         # One object for all studies and all repetitions: each of them finds what an earlier one has compiled.
-        self._recipe: Callable[..., jaxmlp.Learner] = partial(_learner, problem.learner, contestant, steps, schedule)
+        self._recipes: dict[tuple[float, ...], Callable[..., jaxmlp.Learner]] = {}
         self._follow = follow or (lambda text, done: None)
         self._executor = executor
 
-    def train(
-        self, name: str, data: jaxmlp.Data, trials: Sequence[dict[str, float]], seeds: Sequence[int]
-    ) -> jaxmlp.Study:
-        """One study, loaded from its directory as far as it is there.
+    def train(self, name: str, data: jaxmlp.Data, trials: Sequence[dict[str, float]], seeds: Sequence[int]) -> Runs:
+        """One study for each size of batch and network, loaded from its directory as far as it is there.
 
         Args:
           name: of the study, such as `repetition-0/tuning`.
@@ -67,15 +94,41 @@ class Trainer:
           trials: hyperparameters, one dict per point.
           seeds: for each point.
         """
-        directory = None if self._directory is None else self._directory / name
-        stage = name.rpartition("/")[2]
+        groups: dict[tuple[float, ...], list[int]] = {}
+        for place, trial in enumerate(trials):
+            groups.setdefault(tuple(trial.get(size, 1.0) for size in SIZES), []).append(place)
+        runs = Runs([], [], [])
+        for sizes, places in groups.items():
+            where = "-".join([name, *(f"{size}-{one:g}" for size, one in zip(SIZES, sizes, strict=True) if one != 1.0)])
+            plain = [{key: value for key, value in trials[place].items() if key not in SIZES} for place in places]
+            runs.studies.append(self._trained(where, name.rpartition("/")[2], data, plain, seeds, sizes))
+            runs.trials.append(np.concatenate([place * len(seeds) + np.arange(len(seeds)) for place in places]))
+            tuned = [size for size in SIZES if size in trials[places[0]]]
+            runs.sizes.append({size: one for size, one in zip(SIZES, sizes, strict=True) if size in tuned})
+        return runs
+
+    def _trained(
+        self,
+        name: str,
+        stage: str,
+        data: jaxmlp.Data,
+        trials: list[dict[str, float]],
+        seeds: Sequence[int],
+        sizes: tuple[float, ...],
+    ) -> jaxmlp.Study:
+        """The study of one size."""
+        directory, compiled = None if self._directory is None else self._directory / name, sizes in self._recipes
+        problem = self.problem.sized(*sizes)
+        if not compiled:
+            steps = problem.epochs * problem.steps_per_epoch
+            self._recipes[sizes] = partial(_learner, problem.learner, self.contestant, steps, self._schedule)
 
         def look(now: jaxmlp.Progress) -> None:
             clock.look()
             self._follow(name.partition("/")[0].replace("-", " "), self.done + now.done)
 
-        with _Clock(directory, compiled=self.done > 0) as clock:
-            study = self._resumed(data, trials, seeds, directory, look)
+        with _Clock(directory, compiled) as clock:
+            study = self._resumed(problem, self._recipes[sizes], data, trials, seeds, directory, look)
         self.done += len(trials) * len(seeds)
         if lost := len(trials) * len(seeds) - len(study.done):
             raise RuntimeError(f"{lost} of its runs killed every worker that they were given to")
@@ -84,15 +137,22 @@ class Trainer:
         return study
 
     def _resumed(
-        self, data: jaxmlp.Data, trials: Any, seeds: Any, directory: Path | None, look: Callable[..., None]
+        self,
+        problem: Problem,
+        recipe: Callable[..., jaxmlp.Learner],
+        data: jaxmlp.Data,
+        trials: Any,
+        seeds: Any,
+        directory: Path | None,
+        look: Callable[..., None],
     ) -> jaxmlp.Study:
         arguments: dict[str, Any] = {
             "trials": list(trials),
             "seeds": list(seeds),
-            "epochs": self.problem.epochs,
-            "batch_size": self.problem.batch_size,
-            "order": self.problem.order,
-            "patience": self.problem.epochs if self.problem.keep == "best" else None,
+            "epochs": problem.epochs,
+            "batch_size": problem.batch_size,
+            "order": problem.order,
+            "patience": problem.epochs if problem.keep == "best" else None,
             "directory": directory,
             "shard": (0, 1),  # a comparison needs all of its runs, whatever array job it is called from
             "executor": self._executor,
@@ -101,13 +161,13 @@ class Trainer:
         }
         there = _finished(directory)
         try:
-            study = jaxmlp.train_many(self._recipe, data, **arguments)
+            study = jaxmlp.train_many(recipe, data, **arguments)
         except ValueError as error:
             if directory is None or _ANOTHER_STUDY not in str(error):
                 raise
             # The optimizer or the settings have changed: what is there belongs to another comparison.
             _set_aside(directory)
-            return jaxmlp.train_many(self._recipe, data, **arguments)
+            return jaxmlp.train_many(recipe, data, **arguments)
         self.reused += there
         return study
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import jaxmlp
-from jaxmlp.compare import PROTOCOLS, Protocol, UserError, compare
-from jaxmlp.compare.axes import AXES, SCHEDULES, configured, scheduled
+from jaxmlp.compare import PROTOCOLS, Protocol, UserError, compare, network
+from jaxmlp.compare.axes import AXES, MULTIPLES, SCHEDULES, SIZES, configured, scheduled
 from jaxmlp.compare.comparison import checked_contestants, checked_protocol
 from jaxmlp.compare.contestants import parse_contestants
 from jaxmlp.compare.rulebook import rules
@@ -107,7 +107,12 @@ def test_what_is_searched_for_whom():
     counts = np.bincount([int(point["schedule"]) for point in found])
     assert counts.min() >= 30 and counts.sum() == 220
     assert all(1e-5 <= point["weight_decay"] <= 0.1 for point in found)
-    assert set(AXES) <= set(SPACE)
+    assert {*AXES, *SIZES} <= set(SPACE)
+    sizes = [
+        point for study in range(20) for point in points(named._replace(tune="batch_size,hidden"), one("gd"), study)
+    ]
+    for name in SIZES:
+        assert list(np.bincount([MULTIPLES.index(point[name]) for point in sizes]) >= 60) == [True] * 3
 
 
 def test_spaces_are_printed_with_the_rules():
@@ -117,6 +122,8 @@ def test_spaces_are_printed_with_the_rules():
     )
     (both,) = [line for line in said if line.startswith("Searched too for adam and nadam: ")]
     assert "b1 0 to 0.999, b2 0.9 to 0.9999, eps 1e-10 to 1, warmup" in both
+    sizes = rules(checked_protocol("standard", {"tune": "hidden"}), parse_contestants("gd"))
+    assert "Searched too for gd: hidden 0.25, 1 or 4 times the problem's own." in sizes
     fixed = rules(PROTOCOLS["standard"]._replace(schedule="cosine"), parse_contestants("gd"))
     assert "Learning rates follow the cosine schedule over the whole run; those named are its peak." in fixed
     assert not any("Searched too" in line or "schedule" in line for line in rules(PROTOCOLS["standard"], [one("gd")]))
@@ -143,7 +150,8 @@ def test_the_crowded_valley():
     assert all(PROTOCOLS[name].name == name for name in PROTOCOLS)
     rates = {one.name: one.rate for one in checked_contestants("adam,gd,mine=adam@0.5", untuned)}
     assert rates == {"adam": 1e-3, "gd": 1e-2, "mine": 0.5}
-    assert set(RATES) <= set(jaxmlp.compare.OPTIMIZERS)
+    known = checked_contestants(jaxmlp.compare.OPTIMIZERS, untuned)  # every one of them has a usual rate
+    assert {one.name: one.rate for one in known} == RATES
     with pytest.raises(UserError, match=r"optimizer 'm' has no known default learning rate: give one, as in m@1e-3"):
         checked_contestants("m=momentum(decay=0.5)", untuned)
 
@@ -174,3 +182,40 @@ def test_a_search_over_schedules_and_decay_runs_and_compiles_once():
     assert counts[0] > 0 and counts[1] == 0
     for name in SCHEDULES[1:]:
         assert compare("gd,optax:sgd", problem, "standard", schedule=name, trials=2, repetitions=2).troubles() == []
+
+
+@pytest.mark.slow
+def test_batch_size_and_hidden_width_are_tuned_by_one_program_each(tmp_path):
+    """Each trial is the run that `fit` gives at its batch size, width and schedule; the order of trials is kept."""
+    moons = network("moons", "two half-moons", jaxmlp.load("moons", rows=80), (4,), epochs=2, batch_size=8)
+    changes = {"tune": "batch_size,hidden", "schedule": "cosine", "trials": 3, "repetitions": 2, "seeds": 1}
+    found = compare("momentum", moons, "standard", directory=tmp_path, **changes).outcomes["moons", "momentum"]
+    assert found.trouble is None and set(found.chosen[0]) == {"learning_rate", "batch_size", "hidden"}
+    tuning = found.tuning[found.tuning["repetition"] == 1]
+    assert (
+        tuning["point"].tolist() == [0, 1, 2]
+        and len(set(zip(tuning["batch_size"], tuning["hidden"], strict=True))) == 3
+    )
+    data = moons.repetition(2).data
+    for _, row in tuning.iterrows():
+        size, width = int(8 * row["batch_size"]), int(4 * row["hidden"])
+        schedule = jaxmlp.cosine_decay_schedule(row["learning_rate"], 2 * (len(data.train.targets) // size))
+        learner = jaxmlp.classifier((2, width, 2), optimizer=jaxmlp.momentum(schedule))
+        result = jaxmlp.fit(jax.random.key(int(row["seed"])), learner, data, epochs=2, batch_size=size, patience=2)
+        assert row["validation_loss"] == pytest.approx(float(result.history["validation_loss"].min()), rel=1e-4)
+    again = compare("momentum", moons, "standard", directory=tmp_path, **changes).outcomes["moons", "momentum"]
+    assert again.reused == 6 + 2 + len(again.crossed)
+    np.testing.assert_array_equal(again.tuning["validation_loss"], found.tuning["validation_loss"])
+
+
+def test_only_networks_have_a_width_to_tune():
+    with pytest.raises(
+        UserError, match=r"problem 'bowl' has no hidden width to tune: write learner\(optimizer, hidden="
+    ):
+        compare("gd", BOWL, tune="hidden")
+
+
+def test_a_batch_holds_a_row_at_least_and_all_rows_at_most():
+    plain = BOWL._replace(batch_size=None)  # 40 rows
+    assert [plain.sized(multiple).batch_size for multiple in MULTIPLES] == [10, None, 40]
+    assert BOWL._replace(batch_size=1).sized(0.25).batch_size == 1

@@ -55,13 +55,14 @@ def network(
     else:
         make, metric, usual = jaxmlp.regressor, "r2", 0.4
         outputs = data.train.targets.shape[1]
-    sizes = (inputs, *hidden, outputs)
+    own = hidden
 
-    def build(optimizer: Any) -> jaxmlp.Learner:
-        return make(sizes, optimizer=optimizer, **(learner or {}))
+    def build(optimizer: Any, hidden: float = 1.0) -> jaxmlp.Learner:
+        widths = (max(round(hidden * width), 1) for width in own)
+        return make((inputs, *widths, outputs), optimizer=optimizer, **(learner or {}))
 
     target = usual if target is None else target
-    shape = "-".join(map(str, sizes))
+    shape = "-".join(map(str, (inputs, *own, outputs)))
     batch_size = batch_size or _batch_size(len(data.train.targets))
     return Problem(name, f"{about}; {shape}", data, build, epochs, target, batch_size, metric, **options)
 

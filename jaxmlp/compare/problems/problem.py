@@ -1,7 +1,8 @@
 """A problem: everything about a task except the optimizer."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ class Problem(NamedTuple):
       name: what reports call it; unique within a comparison.
       about: what it is, in a few words.
       data: a `jaxmlp.Data`. Hyperparameters are chosen on its validation rows; its test rows give the score, once.
-      learner: `learner(optimizer)` returns a `jaxmlp.Learner`, such as `jaxmlp.classifier(sizes, optimizer=optimizer)`.
+      learner: `learner(optimizer)` returns a `jaxmlp.Learner`, such as `jaxmlp.classifier(sizes, optimizer=optimizer)`;
+        if it is a `learner(optimizer, hidden=1.0)`, with hidden layers so many times as wide, their width can be tuned.
       epochs: the budget of each run.
       target: the value of the metric that defines the time to the target, on the rows of the learning curves.
       batch_size: rows per step; None: 64, or all rows if there are fewer.
@@ -45,7 +47,7 @@ class Problem(NamedTuple):
     name: str
     about: str
     data: jaxmlp.Data
-    learner: Callable[[Any], jaxmlp.Learner]
+    learner: Callable[..., jaxmlp.Learner]
     epochs: int
     target: float
     batch_size: int | None = None
@@ -68,6 +70,14 @@ class Problem(NamedTuple):
     def rows(self) -> tuple[int, int, int]:
         """Rows for training, validation and testing."""
         return len(self.data.train.targets), len(self.data.validation.targets), len(self.data.test.targets)
+
+    def sized(self, batch_size: float = 1.0, hidden: float = 1.0) -> "Problem":
+        """The problem with a batch size and a hidden width so many times its own; a batch is of a row at least."""
+        found, rows = self, self.rows[0]
+        if batch_size != 1.0:
+            own = self.batch_size or min(64, rows)
+            found = found._replace(batch_size=min(max(round(batch_size * own), 1), rows))
+        return found if hidden == 1.0 else found._replace(learner=partial(self.learner, hidden=hidden))
 
     @property
     def tuned_on(self) -> str:
