@@ -19,8 +19,9 @@ here.
 This page is written by `python -m experiments --all`. `python -m experiments` lists the experiments;
 `python -m experiments NAME` runs one.
 
-Beside the course: [a complete comparison](results/optimizers/README.md), [how optimizers fail](results/suite/README.md),
-and [whether verdicts survive a rerun](results/reruns/README.md) (`python -m experiments.reruns`).
+Beside the course: [a complete comparison](results/optimizers/README.md),
+[how optimizers fail](results/suite/README.md), and
+[whether verdicts survive a rerun](results/reruns/README.md) (`python -m experiments.reruns`).
 """
 
 
