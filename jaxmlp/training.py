@@ -17,6 +17,7 @@ from jaxmlp.checks import check_key, is_concrete, require
 from jaxmlp.leaves import as_partial, described, strong
 from jaxmlp.optimizers.base import Optimizer, accepted, apply_updates, as_optimizer
 from jaxmlp.optimizers.evaluation import evaluation_params
+from jaxmlp.optimizers.reporting import state_metrics
 from jaxmlp.programs import Programs, explicit_mesh, weakened
 from jaxmlp.threefry import fold_in
 from jaxmlp.types import Array, Key, LossFn, Metrics, OptimizerLike, Params, PyTree
@@ -183,6 +184,8 @@ def train_step(
     extra = {"value": metrics["loss"], "grad": grads, "value_fn": value_fn, "obj_fn": value_fn}
     updates, opt_state = optimizer.update(grads, state.opt_state, free, **accepted(optimizer.update, extra))
     params = _merged(apply_updates(free, updates), state.params)
+    # What the optimizer measures goes into the history beside the metrics of the loss, which keep their names.
+    metrics = {**state_metrics(function, opt_state), **metrics}
     return TrainState(params, opt_state, state.key, state.step + 1), metrics
 
 
