@@ -15,6 +15,7 @@ from jaxmlp.compare.findings import Findings
 from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.rulebook import counted
 from jaxmlp.compare.style import INK, Look, looks_of
 from jaxmlp.compare.summary import tuning_curve
 
@@ -23,7 +24,8 @@ def draw_loss_curves(found: Findings, problem: Problem) -> Drawn:
     """Loss against epochs; medians, because one run can be worse than the others by orders of magnitude."""
     title, label = f"How does the loss fall on {problem.name}?", f"{problem.curves_on} loss"
     drawn = _curves(found, problem, title, "validation_loss", label, summarized=quartiles)
-    return drawn._replace(caption=f"Medians over {found.comparison.protocol.unit}s; bands contain half of them.")
+    caption = f"Medians over {found.comparison.protocol.unit}s; bands contain half of them."
+    return drawn._replace(caption=caption + _ended(found, problem))
 
 
 def draw_metric_curves(found: Findings, problem: Problem) -> Drawn | None:
@@ -103,7 +105,17 @@ def _curves(
     axes.set(xlabel="epoch", ylabel=for_figure(ylabel), ylim=limits)
     label_lines(axes, ends)
     unit = comparison.protocol.unit
-    return Drawn(figure, title, f"Means over {unit}s with their 95 % intervals{', log scale' * logarithmic}.")
+    caption = f"Means over {unit}s with their 95 % intervals{', log scale' * logarithmic}.{_ended(found, problem)}"
+    return Drawn(figure, title, caption)
+
+
+def _ended(found: Findings, problem: Problem) -> str:
+    """A sentence on runs that ended before the last epoch, if there are any: what the curves show of them."""
+    outcomes = found.comparison.of(problem).values()
+    early = sum(int((outcome.fresh["status"] == "diverged").sum()) for outcome in outcomes)
+    if not early:
+        return ""
+    return f" {counted(early, 'run')} ended early: the curves keep the last value before."
 
 
 def _limits(lines: Sequence[np.ndarray], top: float = np.inf) -> tuple[tuple[float, float], bool]:

@@ -142,6 +142,12 @@ def test_losses_are_medians(found):
     means = values.reshape(6, 2, 5).mean(axis=1)
     np.testing.assert_allclose(adam.get_ydata(), np.median(means, axis=0))
     assert caption == "Medians over repetitions; bands contain half of them."
+    outcomes = found[0].comparison.outcomes
+    outcome = outcomes["moons", "adam"]
+    early = outcome._replace(fresh=outcome.fresh.assign(status=["diverged"] * 2 + ["finished"] * 10))
+    made = found[0].comparison._replace(outcomes=outcomes | {("moons", "adam"): early})
+    _, _, caption = draw_loss_curves(found[0]._replace(comparison=made), found[1])
+    assert caption.endswith("half of them. 2 runs ended early: the curves keep the last value before.")
 
 
 def test_a_band_is_the_interval_of_students_t():

@@ -199,8 +199,8 @@ def found():
         raise RuntimeError("not today")
 
     tasks = [BY_NAME[name] for name in ("axes_1e1", "axes_1e6", "jump")]
-    optimizers = {"adam": "adam", "slow": "gd@1e-9", "gd": jaxmlp.gd, "a|b": broken}
-    return run_suite(optimizers, tasks=tasks, seeds=4, tuning_seeds=2, rates=[0.01, 0.3])
+    optimizers = {"adam": "adam@0.01..0.3", "slow": "gd@1e-9", "gd": jaxmlp.gd, "a|b": broken}
+    return run_suite(optimizers, tasks=tasks, seeds=4, tuning_seeds=2, rates=[0.02, 0.3])
 
 
 def test_what_the_suite_finds(found):
@@ -223,7 +223,7 @@ def test_the_report_and_its_tables(found, tmp_path):
     page = write_suite_report(found, tmp_path / "out").read_text(encoding="utf-8")
     assert (
         r"a\|b could not run: RuntimeError: not today" in page
-        and "3 tasks, 4 fresh seeds each; 2 learning rates from 0.01 to 0.3." in page
+        and "3 tasks, 4 fresh seeds each; 2 learning rates from 0.02 to 0.3." in page
     )
     assert "| gd | 67 (35 to 90) |" in page and "| axes_1e6 | 100 | 0 | 0 |" in page and "| task | kind |" in page
     assert len(pd.read_csv(tmp_path / "out" / "passes.csv")) == 18 and (tmp_path / "out" / "groups.csv").exists()

@@ -82,7 +82,8 @@ def run_suite(
         if follow is not None:
             follow(contestant)
         try:
-            own = list(rates) if contestant.rate is None else [contestant.rate]
+            low_to_high = np.geomspace(*contestant.rates, len(rates)) if contestant.rates else rates
+            own = [float(rate) for rate in low_to_high] if contestant.rate is None else [contestant.rate]
             counts = seeds, tuning_seeds
             passes[contestant.name] = _passes(contestant, tuple(tasks), own, counts, len(rates) * tuning_seeds)
         except (Exception, SystemExit) as error:  # the user's code may raise anything
