@@ -13,7 +13,7 @@ from jaxmlp.types import Array, OptimizerLike, Params, PyTree
 
 __all__ = ["measured"]
 
-_NAMES = ("gradient_norm", "update_norm", "update_ratio", "distance")
+_NAMES: tuple[str, ...] = ("gradient_norm", "update_norm", "update_ratio", "distance")
 
 
 class MeasuredState(NamedTuple):

@@ -33,6 +33,7 @@ def learner(optimizer):
     return jaxmlp.classifier((2, 8, 2), optimizer=optimizer)
 
 
+@pytest.mark.slow
 def test_history_has_means_over_steps_and_training_is_the_same_to_the_bit():
     data, key = jaxmlp.load("moons", rows=200), jax.random.key(3)
     plain = jaxmlp.fit(key, learner(jaxmlp.adam(0.01)), data, epochs=3)
@@ -66,6 +67,7 @@ def test_history_has_means_over_steps_and_training_is_the_same_to_the_bit():
         assert result.history[f"train_{name}"] == pytest.approx(means[:, place], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_population_measures_too_and_one_that_diverges_is_no_trouble():
     data = jaxmlp.load("moons", rows=100)
 
