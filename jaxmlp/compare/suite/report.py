@@ -15,8 +15,9 @@ A task is a loss of eight numbers that shows one way to fail. It is passed if th
 ones: the best rate for each task, and the one rate that is best for all tasks together. Intervals are
 Clopper-Pearson's at 95 %; for several tasks together they hold for the mean over these tasks and are on the safe side.
 
-The eight numbers are a vector. Muon, Shampoo and SOAP act on matrices and follow their rules for vectors here, which are
-about those of Nadam, AdaGrad and Adam with decays of 0.95: what they do for matrices is not seen.
+The eight numbers are a vector. Muon, Shampoo and SOAP act on matrices and follow their rules for vectors here, about
+those of Nadam, AdaGrad and Adam with decays of 0.95: what they do for matrices is not seen.
+
 Not every task can be passed within 1,000 steps by every method: those that follow the gradient alone do not get far
 along a valley of condition number 1e6. Tasks are not weighted by how often their difficulty occurs in practice, and
 none of them says anything about generalization. The idea is that of Schaul, Antonoglou & Silver 2013, *Unit Tests for
