@@ -3,29 +3,37 @@
 python -m sphinx -W docs docs/_build      builds it; nothing is downloaded, and the pages need no network
 """
 
+import os
 import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
-
 import jaxmlp
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_extensions"))
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")  # of the figures on pages
 
 project = "jaxmlp"
 author = "The jaxmlp authors"
 copyright = "the jaxmlp authors, Apache 2.0"
 version = release = jaxmlp.__version__
 
-extensions = ["measured", "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "measured",
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
 default_role = "py:obj"  # docstrings write `fit`, in single backticks: a link if it is public, else code
-suppress_warnings = ["misc.highlighting_failure"]  # outputs of the shell among commands
 
 # Pages
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(__file__).parent / "_build" / ".jupyter_cache")
+nb_execution_cache_path = str(HERE / "_build" / ".jupyter_cache")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True
@@ -34,7 +42,9 @@ nb_ipywidgets_js = {}  # no scripts from other hosts
 
 # API
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the docstrings say it in words; the signatures stay readable
+autodoc_typehints = (
+    "none"  # the docstrings say it in words; the signatures stay readable
+)
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
@@ -70,10 +80,18 @@ def mark_formulas(app, what, name, obj, options, lines):
         in_prose = in_prose and not re.fullmatch(r"[A-Z]\w+:", line)
         if in_prose and line.startswith("    ") and not before.strip():
             marked += [".. code-block:: text", ""]
-        is_code = line.lstrip().startswith((">>>", "...")) or (line.startswith("    ") and in_prose)
-        marked.append(line if is_code else re.sub(r"(`[^`]+`)(?=\w)", r"\1\\ ", line.replace("|", r"\|")))
+        is_code = line.lstrip().startswith((">>>", "...")) or (
+            line.startswith("    ") and in_prose
+        )
+        marked.append(
+            line
+            if is_code
+            else re.sub(r"(`[^`]+`)(?=\w)", r"\1\\ ", line.replace("|", r"\|"))
+        )
     lines[:] = marked
 
 
 def setup(app):
-    app.connect("autodoc-process-docstring", mark_formulas, priority=400)  # before napoleon's, at 500
+    app.connect(
+        "autodoc-process-docstring", mark_formulas, priority=400
+    )  # before napoleon's, at 500

@@ -24,18 +24,28 @@ class Measured(SphinxDirective):
         file = RESULTS / f"{name}.json"
         self.env.note_dependency(str(file))
         record = json.loads(file.read_text(encoding="utf-8"))
-        return self.parse_text_to_nodes(in_markdown(name, record, self.options.get("figures", "").split()))
+        return self.parse_text_to_nodes(
+            in_markdown(name, record, self.options.get("figures", "").split())
+        )
 
 
 def in_markdown(name, record, stems):
     wanted = [file for file in record["figures"] if file.endswith((".png", ".gif"))]
     wanted = [file for file in wanted if not stems or Path(file).stem in stems]
-    images = [f"![{record['question']}](/../experiments/results/{file})\n" for file in wanted]
-    verdicts = [f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})" for row in record["verdicts"]]
+    images = [
+        f"![{record['question']}](/../experiments/results/{file})\n"
+        for file in wanted
+    ]
+    verdicts = [
+        f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})"
+        for row in record["verdicts"]
+    ]
     where = record["environment"]
     machine = f"{where['processor']}, JAX {where['jax']}"
     source = f"*`python -m experiments {name}`: {record['seconds']:.0f} s of processor time on {machine}*"
-    return "\n".join([f"**Measured: {record['question']}**\n", *images, *verdicts, "", source])
+    return "\n".join(
+        [f"**Measured: {record['question']}**\n", *images, *verdicts, "", source]
+    )
 
 
 def setup(app):
