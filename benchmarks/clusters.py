@@ -33,7 +33,7 @@ WORKERS = [8 * 2**i for i in range(10)]
 TRIALS = 100_000
 LONGER = (1, 10, 100)  # than the trials that were measured
 LATENCY_S = 0.002  # of a message between machines
-LEAST_S, LEAST_S_A_WORKER, MOST_S, FIRST, IN_FLIGHT = 0.5, 0.005, 20.0, 4, 2  # how `train_many` cuts blocks
+LEAST_S, MOST_S, FIRST, IN_FLIGHT = 0.5, 20.0, 4, 2  # how `train_many` cuts blocks
 
 
 def recipe(learning_rate):
@@ -141,8 +141,7 @@ def simulated(measured, longer, workers, trials=TRIALS):
                 idle.append(now)
             return
         share = -(-(trials - place) // (IN_FLIGHT * workers))
-        least = max(LEAST_S, LEAST_S_A_WORKER * workers)
-        size = min(max(share, round(least / mean)), max(1, round(MOST_S / mean))) if ends else min(share, FIRST)
+        size = min(max(share, round(LEAST_S / mean)), max(1, round(MOST_S / mean))) if ends else min(share, FIRST)
         size = min(size, trials - place)
         driver_free = max(driver_free, now) + measured["driver_s_per_block"]
         begin = max(free[worker], driver_free + LATENCY_S)
@@ -178,7 +177,7 @@ def figure(measured, rows, path):
         for axis, name in zip(axes, ("efficiency", "tail"), strict=True):
             label = f"{TRIALS:,} trials of {seconds:.2g} s"
             axis.plot([row["workers"] for row in mine], [row[name] for row in mine], "o-", color=color, label=label)
-    axes[0].set(xscale="log", ylim=(0, 1.05), ylabel="efficiency: time of trials / (workers x time)")
+    axes[0].set(xscale="log", ylim=(0, 1.05), ylabel="time of trials / (workers x time)")
     axes[1].set(ylim=(0, 1.05), ylabel="share of the time with an idle worker")
     for axis in axes:
         axis.set_xscale("log", base=2)

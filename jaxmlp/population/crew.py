@@ -164,6 +164,14 @@ def workers(executor: Any, *, count: int | None = None, mixed: bool = False, wai
     return Workers(executor, count, bool(mixed), float(wait))
 
 
+def checked_workers(executor: Any, devices: Any) -> Workers | None:
+    """The workers that `train_many` was given, if any."""
+    if executor is None:
+        return None
+    require(devices is None, "train_many", "devices", "be None with an executor: its workers have their own", devices)
+    return workers(executor)
+
+
 def is_dask(executor: Any) -> bool:
     """Whether an executor is a client of Dask, which need not be installed."""
     return hasattr(executor, "scatter") and hasattr(executor, "nthreads")

@@ -33,8 +33,6 @@ from jaxmlp.run import Settings
 _BLOCKS_PER_WORKER = 2
 _MOST_DEATHS = 3
 _PARTS = 8
-# A block costs the driver a few milliseconds: with many workers it must not be asked for the next one too often.
-_SECONDS_PER_WORKER = 0.005
 _SECONDS_BETWEEN_LOOKS = 0.005
 
 
@@ -90,8 +88,7 @@ class Queue:
         if group in self._measured:
             trials, seconds = self._measured[group]
             seconds = max(seconds, 1e-6) / trials
-            least = max(self._pace.least, _SECONDS_PER_WORKER * workers)
-            size = min(max(size, round(least / seconds)), max(1, round(self._pace.most / seconds)))
+            size = min(max(size, round(self._pace.least / seconds)), max(1, round(self._pace.most / seconds)))
         elif self._pace.first is not None:
             size = min(size, self._pace.first)
         waiting = self._waiting[group]

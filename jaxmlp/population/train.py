@@ -14,7 +14,7 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.data.resampling import make_pool
-from jaxmlp.population.crew import Workers, workers
+from jaxmlp.population.crew import Workers, checked_workers
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Dispatch, Queue, Shared, in_mixed_order
 from jaxmlp.population.ended import Ended
@@ -150,7 +150,7 @@ def train_many(
     samples = _checked_samples(folds=folds, splits=splits, bootstraps=bootstraps)
     source = data if samples is None else make_pool(data, *samples)
     groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids, axes), axes, samples)
-    crew = _checked_workers(executor, devices)
+    crew = checked_workers(executor, devices)
     devices = jax.local_devices() if devices is None else list(devices)
     index, count = checked_shard(shard)
     asked = (order, remainder, evaluate_initial, evaluate_test)
@@ -241,7 +241,9 @@ def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared,
             reporter.report(tally.progress(running=dispatch.running))
         interruption.leave()
     if lost:
-        warnings.warn(f"train_many: trials {sorted(lost)} killed three workers in a row and were left out", stacklevel=4)
+        warnings.warn(
+            f"train_many: trials {sorted(lost)} killed three workers in a row and were left out", stacklevel=4
+        )
 
 
 def _resumed(
@@ -263,13 +265,6 @@ def _prune(half: Half, session: _Session) -> None:
     half.judge(rungs)
     if len(rungs.own) > known:
         store.save_verdicts(rungs.own)
-
-
-def _checked_workers(executor: Any, devices: Any) -> Workers | None:
-    if executor is None:
-        return None
-    require(devices is None, "train_many", "devices", "be None with an executor: its workers have their own", devices)
-    return workers(executor)
 
 
 def _checked_samples(**counts: int | None) -> tuple[str, int] | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import benchmarks.measures as measures
+from benchmarks.clusters import simulated
 from benchmarks.gpu import gpu
 from benchmarks.limits import limit
 from benchmarks.processes import Processes
@@ -235,3 +236,14 @@ def test_wrong_arguments_get_clear_messages(arguments, text):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert re.search(text, done.stderr), done.stderr
+
+
+def test_simulated_workers_lose_time_to_blocks_a_busy_driver_and_the_tail():
+    free = {"epochs": [10], "epoch_s": 0.01, "worker_s_per_block": 0.0, "driver_s_per_block": 0.0}
+    assert 0.99 < simulated(free, 1, 8, trials=8000)["efficiency"] < 1.0
+    costly = simulated(free | {"worker_s_per_block": 0.5}, 1, 8, trials=8000)
+    assert costly["seconds"] == pytest.approx((800 + 0.5 * costly["blocks"]) / 8, rel=0.02)
+    slow = simulated(free | {"driver_s_per_block": 3.0}, 1, 8, trials=8000)
+    assert slow["seconds"] > 3.0 * slow["blocks"]
+    alone = simulated(free, 100, 64, trials=65)  # one worker has two trials of ten seconds
+    assert alone["seconds"] == pytest.approx(20.0, abs=0.01) and alone["tail"] == pytest.approx(0.5, abs=0.01)
