@@ -5,6 +5,7 @@ plan-<id>.json         the trials that a call has added
 trials-<id>            trials that ended in one segment, written as they end
 lanes-<program>-<id>   lanes in progress, so that an interrupted trial need not begin again
 rungs-<id>.json        what a pruner decided, one file per process
+asked-<number>.json    what a tuner was asked and told, in order
 
 Every name is unique and every file carries the study's identity: processes never overwrite each other, and a file of
 another study is noticed. Files name trials by what they are; here, as in the call, they are numbered.
@@ -38,6 +39,7 @@ from jaxmlp.storage import (
 )
 
 _LOST_LANES = "delete it, and its trials begin again"
+_LOST_LOG = "restore it, or start in another directory"
 _LOST_RUNGS = "delete it, and its trials are judged again"
 
 
@@ -57,7 +59,10 @@ class Directory:
         self._numbers: dict[str, int | None] = {}  # of all trials of the study; None for those not of this call
         self._strangers: dict[str, int] = {}
         self.ended: list[Ended] = []
-        self._lanes: set[Path] = set()
+        self._lanes: dict[str, set[Path]] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
+        self.events: list[Any] = []
+        self._logs: int = 0
         self._rungs = unique("rungs") + ".json"
         self._read: dict[Path, int] = {}
         if self.path is not None:
@@ -70,28 +75,66 @@ class Directory:
         except OSError as error:
             message = f"train_many: directory must be writable, got {path}: {error.strerror}"
             raise OSError(error.errno, message) from error
-        entries = description["entries"]
         if (path / DESCRIPTION).exists():
             check_same(path, read_description(path), description)
-            files = ended_files(path)  # before the plans: a trial is planned before it ends
-            self._plan(path, entries)
-            likes = {int(trial): work.shape.run.state.params for work in works for trial in work.group.indices}
-            self.ended = read_ended(files, self.identity, self._numbers, likes)
         else:
             write_json(path / DESCRIPTION, common(description))
-            self._plan(path, entries)
+        files = ended_files(path)  # before the plans: a trial is planned before it ends
+        self._entries = {id_of(entry): entry for entry in read_plans(path, self.identity)}
+        self._numbers = dict.fromkeys(self._entries)
+        if "entries" in description:
+            self.grow(description["entries"])
+        else:  # decided late
+            self._read_log(path)
+        self.read(works, files)
         remove_old_temporaries(path)
 
-    def _plan(self, path: Path, entries: list[dict[str, Any]]) -> None:
-        """Numbers the trials of this call, and writes down those that are new."""
-        found = read_plans(path, self.identity)
-        check_plan(path, found, entries)
-        known = [id_of(entry) for entry in found]
-        self._ids = [id_of(entry) for entry in entries]
-        self._numbers = dict.fromkeys(known) | {one: number for number, one in enumerate(self._ids)}
-        new = [entry for entry, one in zip(entries, self._ids, strict=True) if one not in set(known)]
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the trials of this call."""
+        return [self._entries[one]["row"] for one in self._ids]
+
+    def read(self, works: list[Work], files: list[Path] | None = None) -> None:
+        """Reads the trials that have ended, with the structures that these groups give them."""
+        if self.path is not None:
+            likes = {int(trial): work.shape.run.state.params for work in works for trial in work.group.indices}
+            files = ended_files(self.path) if files is None else files
+            self.ended = read_ended(files, self.identity, self._numbers, likes)
+
+    def grow(self, entries: list[dict[str, Any]]) -> None:
+        """Numbers further trials of this call, and writes down those that are new to the study."""
+        if self.path is None or not entries:
+            return
+        check_plan(self.path, self._entries.values(), entries)
+        new = {one: entry for entry in entries if (one := id_of(entry)) not in self._entries}
+        for one in map(id_of, entries):
+            if self._numbers.get(one) is None:  # else a tuner asked for it in an earlier call
+                self._numbers[one] = len(self._ids)
+                self._ids.append(one)
         if new:
-            write_plan(path, self.identity, new, len(known))
+            write_plan(self.path, self.identity, list(new.values()), len(self._entries))
+            self._entries |= new
+
+    def _read_log(self, path: Path) -> None:
+        """What tuners of earlier calls were asked and told; their trials are the first of this call."""
+        for file in sorted(path.glob("asked-*.json")):
+            content = read_json(file, _LOST_LOG)
+            if content["study"] != self.identity:
+                raise DamagedFileError(file, "a file of another study", _LOST_LOG)
+            self.events += content["events"]
+            self._logs += 1
+        self._ids = [one for kind, value in self.events if kind == "ask" for one in value]
+        self._numbers |= {one: number for number, one in enumerate(self._ids)}
+
+    def log(self, events: list[Any]) -> None:
+        """Keeps what a tuner was asked and told."""
+        if self.path is not None and events:
+            name = f"asked-{self._logs:08}.json"
+            if (self.path / name).exists():
+                rule = "be tuned by one process at a time, and its trials be made anew from there"
+                raise ValueError(f"train_many: directory must {rule}, got {name} of another process")
+            write_json(self.path / name, {"study": self.identity, "events": events})
+            self._logs += 1
 
     def _named(self, trials: Any) -> np.ndarray:
         """The ids of trials of these numbers."""
@@ -116,8 +159,8 @@ class Directory:
             arrays[name] = np.asarray([getattr(one, name) for one in saved.values()])
         path = self.path / (unique(f"lanes-{program}") + ENDING)
         write_arrays(path, arrays, self.identity)
-        self._delete_lanes()
-        self._lanes = {path}
+        self.drop_lanes(program)
+        self._lanes[program] = {path}
 
     def load_lanes(self, program: str, work: Work, wanted: set[int]) -> dict[int, Saved]:
         """The saved lanes of wanted trials, by their number in the group; of several, the most advanced one."""
@@ -130,17 +173,13 @@ class Directory:
                 half, lane, epochs = (int(arrays[name][row]) for name in ("half", "lane", "epochs"))
                 one = Saved(half, lane, epochs, [leaf[row] for leaf in leaves])
                 if trial is not None and trial in wanted:
-                    self._lanes.add(path)
+                    self._lanes.setdefault(program, set()).add(path)
                     found[place[trial]] = max(found.get(place[trial], one), one, key=lambda saved: saved.epochs)
         return found
 
-    def drop_lanes(self) -> None:
+    def drop_lanes(self, program: str) -> None:
         """Forgets the lanes of a group that has ended."""
-        self._delete_lanes()
-        self._lanes = set()
-
-    def _delete_lanes(self) -> None:
-        for path in self._lanes:
+        for path in self._lanes.pop(program, ()):
             path.unlink(missing_ok=True)
 
     def save_verdicts(self, verdicts: list[Verdict]) -> None:

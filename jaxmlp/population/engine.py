@@ -50,6 +50,7 @@ class Half:
         self.fresh: np.ndarray = np.zeros(count, bool)
         self.prune: np.ndarray = np.zeros(count, bool)
         self.epochs: int = 0
+        self.in_flight: bool = False
 
     @property
     def running(self) -> int:
@@ -98,10 +99,12 @@ class Half:
         )
         self.fresh[:] = False
         self.prune[:] = False
+        self.in_flight = True
 
     def collect(self) -> Ended | None:
         """Waits for the segment, and takes the trials that have ended out of their lanes."""
         status = np.asarray(self.lanes.run.status)
+        self.in_flight = False
         rows = np.flatnonzero((self.trial >= 0) & (status != Status.RUNNING))
         if len(rows) == 0:
             return None
@@ -166,6 +169,7 @@ def make_halves(work: Work, lanes: int, queue: deque[int], saved: dict[int, Save
     halves = [Half(work, lanes * work.program.mesh.size) for _ in range(HALVES)]
     halves[0].dispatch(0)  # an empty segment: compiles before there is anything to lose
     jax.block_until_ready(halves[0].lanes)
+    halves[0].in_flight = False
     exactly = all(one.half < HALVES and one.lane < len(halves[0].trial) for one in saved.values())
     if saved:
         for turn, half in enumerate(halves):
@@ -198,6 +202,31 @@ def segments(
             ended = half.collect()
             pace.measure(half.epochs)
             ready.append(half)
+            yield Segment(half, ended)
+
+
+def late_segments(
+    ready: Callable[[], list[tuple[Half, "Pace"]]], pause: Callable[[], bool]
+) -> Iterator[Segment | AtRest]:
+    """Runs whatever `ready()` has, halves at rest that have trials, until it has none.
+
+    Yields:
+      As `segments`; an `AtRest` has no halves.
+    """
+    in_flight: deque[tuple[Half, Pace]] = deque()
+    while True:
+        if pause() and not in_flight:
+            yield AtRest([])
+        if not pause():
+            for half, pace in ready():
+                half.dispatch(pace.epochs)
+                in_flight.append((half, pace))
+            if not in_flight:
+                return
+        if in_flight:
+            half, pace = in_flight.popleft()
+            ended = half.collect()
+            pace.measure(half.epochs)
             yield Segment(half, ended)
 
 

@@ -36,7 +36,7 @@ _LONGER = "more epochs need another directory"
 
 
 def describe(works: list[Work], data: PyTree, pruner: Any, mixed: bool = False) -> dict[str, Any]:
-    """The description of a study, fit for JSON: what its trials share, and the programs of this call's groups."""
+    """The description of a study, fit for JSON: what all of its trials share."""
     plan, stopping = works[0].program.plan, jax.device_get(works[0].stopping)
     settings = {name: value for name, value in plan._asdict().items() if name != "function"}
     here = surroundings(works[0].program.mesh.devices.flat[0])
@@ -48,7 +48,6 @@ def describe(works: list[Work], data: PyTree, pruner: Any, mixed: bool = False) 
         "settings": settings,
         "data": arrays_hash(data.rows if isinstance(data, Pool) else data),
         "sent": arrays_hash(data),
-        "programs": {work.group.name: program_hash(work) for work in works},
         "pruner": None if pruner is None else list(pruner),
         **(dict.fromkeys(here, "any") if mixed else here),
     }

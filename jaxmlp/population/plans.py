@@ -28,9 +28,11 @@ _WORDS = {
 }
 
 
-def entries_of(works: Iterable[Work], programs: dict[str, str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The entries of trials with these rows."""
-    entries = plain_entries(rows)
+def entries_of(
+    works: Iterable[Work], programs: dict[str, str], rows: list[dict[str, Any]], seen: Counter[str] | None = None
+) -> list[dict[str, Any]]:
+    """The entries of trials with these rows; `seen` counts rows that came before."""
+    entries = plain_entries(rows, seen)
     for work in works:
         group, samples = work.group, {}
         numbers = group.numbers.numbers if isinstance(group.numbers, Sampled) else group.numbers
@@ -45,9 +47,9 @@ def entries_of(works: Iterable[Work], programs: dict[str, str], rows: list[dict[
     return entries
 
 
-def plain_entries(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def plain_entries(rows: Iterable[dict[str, Any]], seen: Counter[str] | None = None) -> list[dict[str, Any]]:
     """Rows as entries; one that comes again is numbered."""
-    seen: Counter[str] = Counter()
+    seen = Counter() if seen is None else seen
     entries = []
     for row in rows:
         text = json.dumps(row, sort_keys=True)

@@ -14,18 +14,20 @@ from jaxmlp.checks import require
 from jaxmlp.data import Data, Preparation
 from jaxmlp.data.resampling import Pool
 from jaxmlp.models import Model, model_of
-from jaxmlp.population.ended import Ended, as_array, ended_files, joined, read_ended, write_ended
+from jaxmlp.population.effects import best_trials, checked_metric, combination_columns, drawn_effects
+from jaxmlp.population.ended import Ended, as_array, joined, write_ended
 from jaxmlp.population.identity import common
 from jaxmlp.population.origin import Origin
-from jaxmlp.population.plans import id_of, plain_entries, read_plans, write_plan
+from jaxmlp.population.plans import id_of, plain_entries, write_plan
 from jaxmlp.population.tables import pandas, table_of
 from jaxmlp.prediction import answered, preparation_of
-from jaxmlp.storage import DESCRIPTION, identity_of, read_description, write_json
+from jaxmlp.storage import DESCRIPTION, identity_of, write_json
 from jaxmlp.training import Learner
 from jaxmlp.types import Array, Params, PyTree
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 
 class Study:
@@ -81,6 +83,45 @@ class Study:
         for row, values in zip(table, rows, strict=True):
             row[: len(values)] = values
         return pandas().DataFrame(table, index=index).rename_axis("epoch", axis=1)
+
+    def best(self, metric: str | None = None, mode: str | None = None) -> list[int]:
+        """The trials of the best hyperparameters: those with the best mean over seeds, and over folds if there are.
+
+        Args:
+          metric: a column of the table; None for the monitored validation metric.
+          mode: "min" or "max"; None for the one that the study was monitored with.
+
+        Returns:
+          The numbers of these trials, for `predict`, `model`, `params`, or `table().loc[...]`. A trial that diverged
+          makes its hyperparameters the worst.
+
+        Raises:
+          ValueError: for a metric that the table does not have.
+        """
+        table, (metric, mode) = self.table(), self._monitored(metric, mode)
+        values = checked_metric("Study.best", table, metric, mode)
+        return best_trials(table, combination_columns(self.trials), values)
+
+    def plot(self, metric: str | None = None) -> "Figure":
+        """A metric over each hyperparameter that varies: every trial, and means over all others with 95 % intervals.
+
+        Args:
+          metric: a column of the table; None for the monitored validation metric.
+
+        Returns:
+          A matplotlib Figure, which notebooks show, and which has `savefig`.
+
+        Raises:
+          ValueError: for a metric that the table does not have, or if nothing varies.
+        """
+        table, (metric, _) = self.table(), self._monitored(metric, "min")
+        checked_metric("Study.plot", table, metric, "min")
+        return drawn_effects(table, combination_columns(self.trials), metric)
+
+    def _monitored(self, metric: str | None, mode: str | None) -> tuple[str, str]:
+        settings = self.description.get("settings", {"monitor": "loss", "mode": "min"})
+        known = settings["mode"] if metric is None else "min" if metric.endswith("loss") else "max"
+        return f"validation_{settings['monitor']}" if metric is None else metric, known if mode is None else mode
 
     def params(self, trials: int | Sequence[int] | Any = None) -> Params:
         """Parameters kept: those of the best epoch if patience was given, otherwise the last ones.
@@ -253,37 +294,3 @@ class Study:
             ids = as_array(id_of(entries[trial]) for trial in ended.trial)
             write_ended(path, ended, identity_of(shared), ids)
         write_json(path / DESCRIPTION, shared)
-
-
-def load_study(directory: str | os.PathLike[str], like: Params = None) -> Study:
-    """The study of a directory that `train_many` or `Study.save` wrote: the trials that all processes have finished.
-
-    Args:
-      directory: a path.
-      like: params of the structure that the study's have, such as `learner.init(key)`; None for nested lists and dicts.
-
-    Returns:
-      A `Study`.
-
-    Raises:
-      FileNotFoundError: if there is no study. ValueError: for a damaged file, or one of another study.
-
-    Example:
-      >>> import tempfile, jaxmlp
-      >>> def recipe(rate):
-      ...     return jaxmlp.classifier((2, 4, 2), optimizer=jaxmlp.gd(rate))
-      >>> data, directory = jaxmlp.load("moons"), tempfile.mkdtemp()
-      >>> options = {"seeds": 3, "epochs": 2, "progress": False, "directory": directory}
-      >>> study = jaxmlp.train_many(recipe, data, rate=[0.1], **options)
-      >>> load_study(directory)
-      Study(3 of 3 trials done)
-    """
-    path = Path(directory).expanduser()
-    if not (path / DESCRIPTION).exists():
-        raise FileNotFoundError(f"load_study: directory must hold a {DESCRIPTION}, got {directory}")
-    shared, files = read_description(path), ended_files(path)  # before the plans: a trial is planned before it ends
-    entries = read_plans(path, identity_of(shared))
-    numbers: dict[str, int | None] = {id_of(entry): number for number, entry in enumerate(entries)}
-    likes = None if like is None else dict.fromkeys(range(len(entries)), like)
-    description = {**shared, "entries": entries, "trials": [entry["row"] for entry in entries]}
-    return Study(description, read_ended(files, identity_of(shared), numbers, likes))

@@ -24,6 +24,15 @@ def table_of(trials: list[dict[str, Any]], done: list[int], every: list[Ended]) 
     return asked.join(found)
 
 
+def rows_of(trials: list[dict[str, Any]], ended: Ended) -> dict[int, dict[str, Any]]:
+    """The rows of the table of trials that have ended, as dicts of Python's values, by their numbers."""
+    columns = {name: np.asarray(values).tolist() for name, values in columns_of(ended).items()}
+    return {
+        int(trial): {**trials[int(trial)], **{name: values[i] for name, values in columns.items()}}
+        for i, trial in enumerate(ended.trial)
+    }
+
+
 def columns_of(batch: Ended) -> dict[str, Any]:
     """The table's columns of trials that have ended."""
     result, rows = batch.result, np.arange(len(batch.trial))

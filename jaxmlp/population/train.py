@@ -1,12 +1,9 @@
 """`train_many`: a population in one call."""
 
 import os
-import time
-import warnings
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,26 +11,22 @@ import numpy as np
 from jaxmlp.checks import require
 from jaxmlp.data import Data
 from jaxmlp.data.resampling import make_pool
-from jaxmlp.population.crew import Workers, checked_workers
+from jaxmlp.population.crew import checked_workers
 from jaxmlp.population.directory import Directory
-from jaxmlp.population.dispatch import Dispatch, Queue, Shared, in_mixed_order
-from jaxmlp.population.ended import Ended
-from jaxmlp.population.engine import AtRest, Half, Pace, make_halves, segments
-from jaxmlp.population.executors import make_engine
-from jaxmlp.population.identity import describe
-from jaxmlp.population.packing import packed
+from jaxmlp.population.dispatch import Shared
+from jaxmlp.population.identity import describe, program_hash
+from jaxmlp.population.late import Late, Tuner, as_tuner
+from jaxmlp.population.origin import Origin
 from jaxmlp.population.plans import entries_of
-from jaxmlp.population.progress import Progress, Reporter, Tally
-from jaxmlp.population.pruning import Rungs, SuccessiveHalving
+from jaxmlp.population.progress import Progress, Reporter
+from jaxmlp.population.pruning import SuccessiveHalving
+from jaxmlp.population.running import OnTrial, make_session, only, run_here, run_on_workers
 from jaxmlp.population.shards import checked_shard
-from jaxmlp.population.signals import interruptible
-from jaxmlp.population.study import Origin, Study
+from jaxmlp.population.study import Study
 from jaxmlp.population.trials import learner_of, make_groups
 from jaxmlp.population.work import Work, make_work, own_settings
 from jaxmlp.run import Settings
 from jaxmlp.types import Scalar
-
-_SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
 @own_settings()
@@ -56,7 +49,7 @@ def train_many(
     splits: int | None = None,
     bootstraps: int | None = None,
     grid: Mapping[str, Any] | None = None,
-    trials: Sequence[Mapping[str, Any]] | None = None,
+    trials: Iterable[Mapping[str, Any]] | Tuner | None = None,
     directory: str | os.PathLike[str] | None = None,
     shard: tuple[int, int] | None = None,
     pruner: SuccessiveHalving | None = None,
@@ -65,6 +58,7 @@ def train_many(
     executor: Any = None,
     progress: bool = True,
     callback: Callable[[Progress], Any] | None = None,
+    on_trial: OnTrial | None = None,
     **grids: Any,
 ) -> Study:
     """Trains a population: every combination of hyperparameters with every seed, each trial stopping by itself.
@@ -112,7 +106,10 @@ def train_many(
         validation and test rows stay. In all three, a trial scales its rows by its own training rows, the rows are in
         memory once, and the data of a trial, for `fit`, are `study.data(trial)`.
       grid: a dict of further grids, for hyperparameters that are named like an argument of this function.
-      trials: a list of dicts of hyperparameters in place of grids, as in random search; each runs with every seed.
+      trials: a list of dicts of hyperparameters in place of grids; each runs with every seed. Or any other iterable of
+        them, from which a free lane takes the next; or a tuner, an object with `ask()`, which returns hyperparameters
+        or None for nothing now, and `tell(number, hyperparameters, rows)`, which gets the table's rows of all seeds of
+        the number-th that was asked for. A study that is continued asks and tells a tuner made anew the same again.
       directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
         too; the same call continues from there. A call with further seeds, values, recipes, splits or bootstraps runs
         only what is new; `load_study` reads all trials of all calls. None to keep it in memory only.
@@ -120,7 +117,8 @@ def train_many(
         SLURM array says, else all. Processes that share a directory are merged by `load_study(directory)`.
       pruner: such as `successive_halving()`; None to run every trial to its own end.
       lanes: how many trials are in progress at once, at least 1, rounded up to a few for each device; None to choose
-        by memory and kind of device. On workers, for each worker.
+        by memory and kind of device. On workers, for each worker. With a tuner, exactly so many, by default 4 for each
+        device: it decides about a trial before those in the other lanes have ended.
       devices: a list of devices; None for all local ones.
       executor: where to run trials, if not in this process: anything with `submit` in the sense of
         `concurrent.futures`, such as a pool of spawned processes, loky's or mpi4py's, or a `dask.distributed.Client`;
@@ -128,7 +126,9 @@ def train_many(
         common: this process alone writes. A worker that dies costs only what it had in progress, which runs again
         elsewhere; trials that kill three workers in a row are left out, with a warning.
       progress: whether to write a line of progress to the standard error.
-      callback: a function of a `Progress`, called after every segment, for TensorBoard and the like.
+      callback: a function of a `Progress`, called after every segment.
+      on_trial: a function of a trial's number, its row of the table as a dict, and its history as a dict of arrays,
+        called as each trial ends, for TensorBoard, MLflow and the like.
 
     Returns:
       A `Study` of this process's share.
@@ -149,122 +149,39 @@ def train_many(
     axes = {name: value for name, value in sizes.items() if _is_list(value)}
     samples = _checked_samples(folds=folds, splits=splits, bootstraps=bootstraps)
     source = data if samples is None else make_pool(data, *samples)
-    groups, rows = make_groups(recipe, seeds, trials, _all_grids(grid, grids, axes), axes, samples)
-    crew = checked_workers(executor, devices)
+    crew, tuner = checked_workers(executor, devices), as_tuner(trials)
     devices = jax.local_devices() if devices is None else list(devices)
-    index, count = checked_shard(shard)
     asked = (order, remainder, evaluate_initial, evaluate_test)
     settings = Settings(sizes["epochs"], sizes["batch_size"], patience, min_delta, monitor, mode, *asked)
-    works = [make_work(group, source, devices, settings) for group in groups]
+    shared = {"grids": _all_grids(grid, grids, axes), "settings": axes, "samples": samples}
+    groups_of = partial(make_groups, recipe, seeds, **shared)
+    work_of = partial(make_work, data=source, devices=devices, settings=settings)
     is_described, mixed = directory is not None or crew is not None, crew is not None and crew.mixed
-    description: dict[str, Any] = {"programs": {}, "trials": rows}
+    late = None if tuner is None else Late(tuner, lambda one: groups_of(trials=[one]), work_of, is_described)
+    groups, rows = groups_of(trials=trials) if late is None else ([], late.rows)
+    works = [work_of(group) for group in groups] if late is None else late.works
+    description = {"programs": {}, "trials": rows}
     if is_described:
-        description |= describe(works, source, pruner, mixed)
-        description["entries"] = entries_of(works, description["programs"], rows)
-    store = Directory(directory, description, works)
-    mine = set(range(index, len(rows), count))
-    tally = Tally(works[0].program.plan, len(mine), _only(store.ended, mine))
-    reporter, longest = Reporter(progress, callback), max(work.program.plan.epochs for work in works)
-    session = _Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, longest))
+        description |= describe(works, source, pruner, mixed) | _trials(works, rows, late)
+    store, reporter = Directory(directory, description, works), Reporter(progress, callback)
+    session = make_session(store, works, checked_shard(shard), pruner, reporter, (rows, on_trial, late))
     try:
         if crew is not None:
-            _run_on_workers(works, crew, source, Shared(settings, pruner, lanes, description, mixed), session)
+            run_on_workers(works, crew, source, Shared(settings, pruner, lanes, description, mixed), session)
         else:
-            for work in works:
-                _run_group(work, description["programs"].get(work.group.name, "")[:16], lanes, session)
+            run_here(works, description["programs"], lanes, session)
     finally:
-        reporter.close(tally.progress(running=0))
-    return Study(description, _only(store.ended, mine), Origin(partial(learner_of, groups), data, source))
+        reporter.close(session.tally.progress(running=0))
+    origin = Origin(lambda trial: learner_of([work.group for work in works], trial), data, source)
+    return Study(description, only(store.ended, session.mine), origin)
 
 
-class _Session(NamedTuple):
-    """What all groups of a call share: the trials of this process, and where their results go."""
-
-    mine: set[int]
-    store: Directory
-    tally: Tally
-    reporter: Reporter
-    rungs: Rungs | None
-
-
-def _run_group(work: Work, program: str, lanes: int | None, session: _Session) -> None:
-    """Runs what is left of a group: takes the trials that ended, stores, prunes, reports, saves, and stops if asked."""
-    mine, store, tally, reporter, rungs = session
-    wanted = {int(trial) for trial in work.group.indices} & mine - store.done
-    if not wanted:
-        return
-    halves, queue = _resumed(program, work, wanted, lanes, store)
-    # With a pruner the length of a segment decides who reaches a rung first, and must not depend on the clock.
-    pace = Pace(work.program, None if rungs is None else rungs.first)
-    checkpointed = time.monotonic()
-    for half in halves:
-        _prune(half, session)  # what was decided before an interruption
-    with interruptible(store.path is not None) as interruption:
-
-        def pause() -> bool:
-            return bool(interruption) or time.monotonic() - checkpointed > _SECONDS_BETWEEN_CHECKPOINTS
-
-        for event in segments(halves, queue, pace, pause):
-            if isinstance(event, AtRest):
-                store.save_lanes(program, work, event.halves)
-                checkpointed = time.monotonic()
-                interruption.leave()
-                continue
-            if event.ended is not None:
-                store.add(event.ended)
-                tally.add(event.ended)
-            _prune(event.half, session)
-            reporter.report(tally.progress(running=sum(half.running for half in halves)))
-        interruption.leave()
-    store.drop_lanes()
-
-
-def _run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared, session: _Session) -> None:
-    """Has workers run what is left of all groups: takes the trials that ended, stores, reports, and stops if asked."""
-    mine, store, tally, reporter, rungs = session
-    wanted = mine - store.done
-    places = [[i for i, trial in enumerate(work.group.indices) if int(trial) in wanted] for work in works]
-    engine = make_engine(crew, packed("data", data))
-    dispatch = Dispatch(works, Queue(list(map(in_mixed_order, places)), engine.pace), shared, engine, rungs)
-    lost: list[int] = []
-    with crew.interruptible(store.path is not None) as interruption:
-        for returned in dispatch.returned(stop=lambda: bool(interruption)):
-            if returned.ended is None:
-                lost += returned.trials.tolist()
-                continue
-            if rungs is not None:
-                rungs.adopt(returned.verdicts)
-                rungs.learn(store.new_verdicts())
-                store.save_verdicts(rungs.own)
-            store.add(returned.ended)
-            tally.add(returned.ended)
-            reporter.report(tally.progress(running=dispatch.running))
-        interruption.leave()
-    if lost:
-        warnings.warn(
-            f"train_many: trials {sorted(lost)} killed three workers in a row and were left out", stacklevel=4
-        )
-
-
-def _resumed(
-    program: str, work: Work, wanted: set[int], lanes: int | None, store: Directory
-) -> tuple[list[Half], deque[int]]:
-    """The lanes of a group, saved trials in their places, and the queue of all others."""
-    saved = store.load_lanes(program, work, wanted)
-    queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
-    return make_halves(work, work.lanes_per_half(lanes, len(work.group.seeds)), queue, saved), queue
-
-
-def _prune(half: Half, session: _Session) -> None:
-    """Judges the trials that a half carries; a verdict is on disk before it takes effect."""
-    rungs, store = session.rungs, session.store
-    if rungs is None:
-        return
-    rungs.learn(store.new_verdicts())
-    known = len(rungs.own)
-    half.judge(rungs)
-    if len(rungs.own) > known:
-        store.save_verdicts(rungs.own)
+def _trials(works: list[Work], rows: list[dict[str, Any]], late: Late | None) -> dict[str, Any]:
+    """What a description says of the trials of this call; those that are decided late follow."""
+    if late is not None:
+        return {"programs": late.programs}
+    programs = {work.group.name: program_hash(work) for work in works}
+    return {"programs": programs, "entries": entries_of(works, programs, rows)}
 
 
 def _checked_samples(**counts: int | None) -> tuple[str, int] | None:
@@ -283,13 +200,3 @@ def _all_grids(grid: Mapping[str, Any] | None, grids: dict[str, Any], axes: dict
     twice = sorted(named.keys() & (grids.keys() | axes.keys()))
     require(not twice, "train_many", "grid", "not repeat hyperparameters that are given as keywords", twice)
     return {**named, **grids}
-
-
-def _only(every: list[Ended], mine: set[int]) -> list[Ended]:
-    """The trials of this process's share."""
-    chosen = [[int(trial) in mine for trial in ended.trial] for ended in every]
-    kept = [
-        ended if all(rows) else jax.tree.map(lambda leaf, rows=rows: leaf[rows], ended)
-        for ended, rows in zip(every, chosen, strict=True)
-    ]
-    return [ended for ended in kept if len(ended.trial)]

@@ -1,5 +1,7 @@
 """Data per trial: each trial is what `fit` does with its own data, and every row is predicted by those that did not see it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -82,9 +84,15 @@ def test_out_of_fold_needs_all_folds_and_models_one(studied, data):
 
 def test_a_finished_study_of_folds_is_read_and_its_rows_are_known(studied, data, monkeypatch):
     path, study = studied
-    monkeypatch.setattr("jaxmlp.population.train._run_group", lambda work, program, lanes, session: None)
+    monkeypatch.setattr("jaxmlp.population.running.run_group", lambda work, program, lanes, session: None)
     again = train_many(recipe, data, folds=4, seeds=[3, 1], rate=[0.03, 0.3], directory=path, **OPTIONS)
     np.testing.assert_array_equal(again.out_of_fold(), study.out_of_fold())
+
+
+def test_workers_give_the_same_table(studied, data):
+    with ThreadPoolExecutor(2) as executor:
+        again = train_many(recipe, data, folds=4, seeds=[3, 1], rate=[0.03, 0.3], executor=executor, **OPTIONS)
+    assert again.table().equals(studied[1].table())
 
 
 def test_samples_are_numbered_between_combinations_and_seeds():

@@ -16,7 +16,7 @@ from jaxmlp.population.engine import Saved
 from jaxmlp.population.identity import common
 from jaxmlp.population.plans import id_of, read_plans
 from jaxmlp.population.pruning import Rungs, Verdict
-from jaxmlp.population.train import _only
+from jaxmlp.population.running import only
 from jaxmlp.population.trials import make_groups
 from jaxmlp.storage import (
     DamagedFileError,
@@ -55,8 +55,8 @@ def assert_same(ours, theirs):
 
 def test_only_the_trials_of_this_processes_share_are_returned():
     every = [ended(0, 1, 2, 3), ended(5, 7), ended(8), ended(9, 10)]
-    assert_same(_only(every, {1, 3, 5, 7, 9, 11}), [ended(1, 3), ended(5, 7), ended(9)])
-    assert _only(every, set()) == [] == _only([], {1})
+    assert_same(only(every, {1, 3, 5, 7, 9, 11}), [ended(1, 3), ended(5, 7), ended(9)])
+    assert only(every, set()) == [] == only([], {1})
 
 
 def test_a_trial_that_was_finished_twice_counts_once_and_the_first_time():
@@ -188,15 +188,15 @@ def test_lanes_are_dropped_only_if_they_were_saved_or_loaded_here(study):
     opened(study).save_lanes("1", WORK, [half(t1=3)])
     store = opened(study)
     before = lane_files(study)
-    store.drop_lanes()
+    store.drop_lanes("0")
     assert lane_files(study) == before
     store.load_lanes("0", WORK, {11})  # trial 12 belongs to another process
-    store.drop_lanes()
+    store.drop_lanes("0")
     left = lane_files(study)
     assert len(left) == 2 and {name[:8] for name in left} == {"lanes-0-", "lanes-1-"}
     assert list(opened(study).load_lanes("0", WORK, {11, 12})) == [2]
     store.save_lanes("0", WORK, [half(t5=1)])
-    store.drop_lanes()
+    store.drop_lanes("0")
     assert lane_files(study) == left
 
 
@@ -255,7 +255,7 @@ def test_lanes_that_another_process_has_deleted_are_no_error(tmp_path):
     store = opened(tmp_path)
     store.save_lanes("0", WORK, [half(t1=3)])
     next(tmp_path.glob("lanes-*")).unlink()
-    store.drop_lanes()
+    store.drop_lanes("0")
     assert not lane_files(tmp_path)
 
 

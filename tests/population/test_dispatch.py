@@ -17,7 +17,7 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, successive_halving, train_many, workers
-from jaxmlp.population import blocks, dispatch, executors, packing, train
+from jaxmlp.population import blocks, dispatch, executors, packing, running
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Piece, Queue
 from jaxmlp.population.executors import BlockPace
@@ -44,7 +44,7 @@ def alone(data):
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch):
     """Every test begins with a worker that knows nothing; trials are sent in order, so that they can be told apart."""
-    monkeypatch.setattr(train, "in_mixed_order", list)
+    monkeypatch.setattr(running, "in_mixed_order", list)
     blocks._memories.clear()
     packing.unpacked.cache_clear()
 

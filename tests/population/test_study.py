@@ -200,7 +200,7 @@ def finished(tmp_path_factory):
 
 def test_a_finished_study_is_read_not_run_again(finished, monkeypatch):
     directory, study = finished
-    monkeypatch.setattr("jaxmlp.population.train.make_halves", None)
+    monkeypatch.setattr("jaxmlp.population.running.make_halves", None)
     again = small(directory)
     assert again.table().equals(study.table())
 
@@ -288,7 +288,7 @@ def test_a_signal_while_nothing_is_in_progress_ends_the_process_at_once(tmp_path
     """Compilation takes seconds: until it is over the signals have their usual handlers."""
     handlers = []
     monkeypatch.setattr(
-        "jaxmlp.population.train.make_halves",
+        "jaxmlp.population.running.make_halves",
         lambda *arguments: handlers.append(signal.getsignal(signal.SIGTERM)) or make_halves(*arguments),
     )
     before = signal.getsignal(signal.SIGTERM)
