@@ -159,7 +159,7 @@ class Trainer:
             "progress": False,
             "callback": look,
         }
-        there = _finished(directory)
+        there = _finished(directory, [[*trial.values(), seed] for trial in trials for seed in seeds])
         try:
             study = jaxmlp.train_many(recipe, data, **arguments)
         except ValueError as error:
@@ -197,14 +197,19 @@ class _Clock:
             self.file.write_text(json.dumps(self.seconds))
 
 
-def _finished(directory: Path | None) -> int:
-    """The number of trials that a directory holds."""
+def _finished(directory: Path | None, rows: list[list[Any]]) -> int:
+    """The number of trials that a directory holds of these; a study of others is set aside."""
     if directory is None or not directory.exists():
         return 0
     try:
-        return len(jaxmlp.load_study(directory).done)
+        study = jaxmlp.load_study(directory)
     except (ValueError, OSError):  # nothing yet, or damaged: train_many says which
         return 0
+    if [list(row.values()) for row in study.trials] == rows:
+        return len(study.done)
+    # It could grow by these trials, but its seconds are those of others.
+    _set_aside(directory)
+    return 0
 
 
 def _set_aside(directory: Path) -> None:
