@@ -46,6 +46,7 @@ import sys, jax, numpy
 before = set(sys.modules)
 import jaxmlp
 found = {name.split(".")[0] for name in set(sys.modules) - before} - {"jax", "jaxlib", "numpy", *sys.stdlib_module_names}
+found.discard("__mp_main__")  # what multiprocessing calls the main module
 print(sorted(found), [name for name in sys.modules if name.startswith("jaxmlp.compare")])
 """
     assert run(code).strip() == "['jaxmlp'] []"
