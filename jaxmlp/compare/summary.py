@@ -58,7 +58,7 @@ def _row(comparison: Comparison, problem: Problem, outcome: Outcome) -> dict[str
         "learning_rate": float(np.median(rates)),
         "learning_rate_low": min(rates),
         "learning_rate_high": max(rates),
-        "at_the_edge": _at_the_edge(protocol, outcome, rates),
+        "at_the_edge": _at_the_edge(comparison, outcome, rates),
         "decades": span.decades,
         "decades_open": span.open,
         "seconds_a_run": outcome.seconds,
@@ -72,11 +72,13 @@ def _spread(name: str, interval: statistics.Interval) -> dict[str, Any]:
     return {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _at_the_edge(protocol: Protocol, outcome: Outcome, rates: list[float]) -> float:
+def _at_the_edge(comparison: Comparison, outcome: Outcome, rates: list[float]) -> float:
     """The share of the chosen learning rates that are the first or last of the grid; 0 without a grid."""
+    protocol = comparison.protocol
     if not len(outcome.tuning) or protocol.search != "grid":
         return 0.0
-    ends = outcome.tuning["learning_rate"].agg(["min", "max"]).to_numpy(float)
+    own = {one.name: one.rates for one in comparison.contestants}
+    ends = own[outcome.contestant] or (protocol.low, protocol.high)
     return float(np.mean(np.isclose(rates, ends[0]) | np.isclose(rates, ends[1])))
 
 

@@ -197,9 +197,9 @@ class Study:
         make: Any = self._origin.learner if learner is None and self._origin else lambda _: learner
         known: Any = self._preparation(wanted) if data is None and self._origin else data
         rule = "be given for a study that does not know it, as from load_study"
+        require(len(wanted) > 0, "Study.model", "trials", "be one or several trials that have ended", trials)
         require(learner is not None or self._origin, "Study.model", "learner", rule, None)
         require(known is not None, "Study.model", "data", rule, None)
-        require(len(wanted) > 0, "Study.model", "trials", "be one or several trials that have ended", trials)
         return model_of("Study.model", [(make(trial), self.params(trial)) for trial in wanted], known)
 
     def _preparation(self, trials: list[int]) -> Preparation | None:

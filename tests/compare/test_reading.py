@@ -26,7 +26,7 @@ def problem_of(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = []
 
-    def caught(contestants, problems, protocol, *, directory, follow):
+    def caught(contestants, problems, protocol, *, directory, follow, executor):
         found.append((problems[-1], directory))
         raise UserError("stop here")
 

@@ -105,7 +105,8 @@ def test_decays_are_searched_below_one_and_by_their_distance_from_it():
         np.testing.assert_allclose(ends.pop(name), [0.999, 0.0], atol=1e-12)
     np.testing.assert_allclose(ends.pop("b2"), [0.9999, 0.9], atol=1e-12)
     axes = {"weight_decay": [1e-5, 1e-1], "warmup": [1e-2, 0.3], "schedule": [0.0, 4.0]}
-    assert ends == {"eps": [1e-10, 1.0], **axes}
+    sizes = {"batch_size": [0.25, 4.0], "hidden": [0.25, 4.0]}
+    assert ends == {"eps": [1e-10, 1.0], **axes, **sizes}
     found = pd.DataFrame([point for study in range(20) for point in adam("algoperf", study)])
     assert found["b2"].between(0.9, 0.9999).all() and found["b1"].between(0.0, 0.999).all()
     assert found["learning_rate"].between(1e-4, 10.0).all() and found["eps"].between(1e-10, 1.0).all()

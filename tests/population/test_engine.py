@@ -14,7 +14,7 @@ import pytest
 import jaxmlp
 from jaxmlp import Batch, Data, Learner, storage, train_many
 from jaxmlp.epochs import Plan
-from jaxmlp.population import engine, train
+from jaxmlp.population import engine, running
 from jaxmlp.population.engine import Half, Pace, Saved, make_halves
 from jaxmlp.population.lanes import plain
 from jaxmlp.population.signals import interruptible
@@ -184,7 +184,7 @@ def clock(monkeypatch):
     now = SimpleNamespace(seconds=50.0)
     fake = SimpleNamespace(monotonic=lambda: now.seconds)
     monkeypatch.setattr(engine, "time", fake)
-    monkeypatch.setattr(train, "time", fake)
+    monkeypatch.setattr(running, "time", fake)
     return now
 
 
