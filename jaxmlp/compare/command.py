@@ -87,9 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
     repetitions = "how often split, tuning and fresh seeds are repeated"
     add("--repetitions", type=int, help=f"{repetitions} ({_defaults('repetitions')})")
     add("--out", type=Path, help="folder of the results (default: results/optimizers-PROBLEMS-PROTOCOL)")
-    cluster = "run on Dask workers: those of the scheduler at this address, or `local` for one per core of this machine "
-    cluster += "(default: in this process)"
-    add("--cluster", metavar="ADDRESS", help=cluster)
+    cluster = "run on Dask workers: those of the scheduler at this address, or `local` for one per core"
+    add("--cluster", metavar="ADDRESS", help=f"{cluster} (default: in this process)")
     add("--list", action="store_true", help="list optimizers, problems and protocols, and exit")
     _add_protocol_options(parser)
     _add_problem_options(parser)
