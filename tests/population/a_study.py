@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import multiprocessing
+import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -53,6 +54,7 @@ EXECUTORS = {None: contextlib.nullcontext, "spawn": spawned, "loky": loky_pool, 
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
     parser.add_argument("cache")
