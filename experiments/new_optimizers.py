@@ -3,7 +3,7 @@
     python -m experiments.new_optimizers                    hours on two cores; resumes where it was
     python -m experiments.new_optimizers --problems wine,digits --repetitions 4
 
-Fourteen optimizers on nine problems, learning rate and weight decay tuned with equal budgets, with a constant learning
+Fourteen optimizers on ten problems, learning rate and weight decay tuned with equal budgets, with a constant learning
 rate and with a cosine schedule; each on ten repetitions of split, tuning and fresh seeds. AdamW is what the new ones
 promise to beat: each is tested against it. More repetitions, or other problems, in the same folder
 add to what is there.
@@ -24,6 +24,7 @@ from experiments.study_figures import draw_advantages, draw_ranks
 from experiments.study_page import page
 from jaxmlp import statistics
 from jaxmlp.compare import Findings, Problem, analyze, compare, rules
+from jaxmlp.compare.observations import oriented
 
 BASELINE = "adamw"
 SCHEDULES = ("constant", "cosine")
@@ -75,11 +76,8 @@ class Against(NamedTuple):
 
 def observations(found: Findings, problem: Problem) -> dict[str, np.ndarray]:
     """For each optimizer its (repetitions,) mean scores, more being better."""
-    sign = 1.0 if problem.mode == "max" else -1.0
-    outcomes = found.comparison.of(problem)
-    return {
-        name: sign * one.fresh.groupby("repetition")["score"].mean().to_numpy(float) for name, one in outcomes.items()
-    }
+    protocol = found.comparison.protocol
+    return {name: oriented(problem, protocol, one) for name, one in found.comparison.of(problem).items()}
 
 
 def against(found: Findings, problem: Problem, baseline: str = BASELINE) -> list[Against]:

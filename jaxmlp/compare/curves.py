@@ -16,6 +16,7 @@ from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
 from jaxmlp.compare.rulebook import counted
+from jaxmlp.compare.search import ends
 from jaxmlp.compare.style import INK, Look, looks_of
 from jaxmlp.compare.summary import tuning_curve
 
@@ -188,8 +189,8 @@ def _runs(axes: Axes, rates: pd.Series, values: pd.Series, look: Look) -> None:
 
 def _edges(comparison: Comparison) -> list[float]:
     """The ends of the ranges of learning rates."""
-    protocol, tuned = comparison.protocol, [one for one in comparison.contestants if one.rate is None]
-    return sorted({rate for one in tuned for rate in one.rates or (protocol.low, protocol.high)})
+    tuned = [one for one in comparison.contestants if one.rate is None]
+    return sorted({rate for one in tuned for rate in ends(comparison.protocol, one)})
 
 
 def _chosen(axes: Axes, edges: list[float], outcomes: dict[str, Outcome], looks: dict[str, Look]) -> None:

@@ -89,13 +89,17 @@ def untuned(contestants: Sequence[Contestant]) -> tuple[Contestant, ...]:
     return tuple(one._replace(rate=RATES[one.family or ""]) if one.rate is None else one for one in contestants)
 
 
+def ends(protocol: Protocol, contestant: Contestant) -> tuple[float, float]:
+    """The lowest and highest learning rate of an optimizer's tuning: its own, or the protocol's."""
+    return contestant.rates or (protocol.low, protocol.high)
+
+
 def spaces(protocol: Protocol, contestant: Contestant) -> dict[str, Range]:
     """The ranges that tuning searches, the learning rate's first."""
     asked = protocol.tune.split(",")
     own = [name for name in contestant.arguments if name in SPACE and (name in asked or "all" in asked)]
     names = dict.fromkeys([*own, *(name for name in (*AXES, *SIZES) if name in asked)])
-    low, high = contestant.rates or (protocol.low, protocol.high)
-    return {"learning_rate": Range(low, high), **{name: SPACE[name] for name in names}}
+    return {"learning_rate": Range(*ends(protocol, contestant)), **{name: SPACE[name] for name in names}}
 
 
 def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[str, float]]:
@@ -103,7 +107,7 @@ def points(protocol: Protocol, contestant: Contestant, study: int) -> list[dict[
     if contestant.rate is not None:
         return [{"learning_rate": contestant.rate}]
     if protocol.search == "grid":
-        grid = np.geomspace(*(contestant.rates or (protocol.low, protocol.high)), protocol.trials)
+        grid = np.geomspace(*ends(protocol, contestant), protocol.trials)
         return [{"learning_rate": float(rate)} for rate in grid]
     ranges = spaces(protocol, contestant)
     random = np.random.default_rng([protocol.seed, study] if protocol.seed else study)

@@ -12,6 +12,7 @@ from jaxmlp.compare.observations import by_seed, oriented, resolution, scores, t
 from jaxmlp.compare.outcomes import Outcome
 from jaxmlp.compare.problems import Problem
 from jaxmlp.compare.protocols import Protocol
+from jaxmlp.compare.search import ends
 
 # A learning rate is good if its score misses the best one's by less than this share of what training gained.
 TOLERANCE = 0.05
@@ -74,12 +75,11 @@ def _spread(name: str, interval: statistics.Interval) -> dict[str, Any]:
 
 def _at_the_edge(comparison: Comparison, outcome: Outcome, rates: list[float]) -> float:
     """The share of the chosen learning rates that are the first or last of the grid; 0 without a grid."""
-    protocol = comparison.protocol
-    if not len(outcome.tuning) or protocol.search != "grid":
+    if not len(outcome.tuning) or comparison.protocol.search != "grid":
         return 0.0
-    own = {one.name: one.rates for one in comparison.contestants}
-    ends = own[outcome.contestant] or (protocol.low, protocol.high)
-    return float(np.mean(np.isclose(rates, ends[0]) | np.isclose(rates, ends[1])))
+    contestant = next(one for one in comparison.contestants if one.name == outcome.contestant)
+    low, high = ends(comparison.protocol, contestant)
+    return float(np.mean(np.isclose(rates, low) | np.isclose(rates, high)))
 
 
 def budget_table(comparison: Comparison) -> pd.DataFrame:
