@@ -310,7 +310,9 @@ def test_fresh_runs_that_diverge_count_as_untrained_where_the_last_epoch_is_scor
     outcome = lost.outcomes["bowl", "blown up"]
     assert (outcome.fresh["status"] == "diverged").all()
     np.testing.assert_allclose(outcome.fresh["score"], BOWL.untrained())
-    both = untrained_comparison("blown up=gd,gd", outcomes={**comparison.outcomes, **lost.outcomes})
+    both = untrained_comparison(
+        "adam,copy=adam,gd,tenth=adam,blown up=gd", outcomes={**comparison.outcomes, **lost.outcomes}
+    )
     assert ranked(both, BOWL)[-1] == "blown up"
     assert summary_table(both).set_index("optimizer")["diverged"].to_dict()["blown up"] == 10
 
@@ -400,8 +402,8 @@ def test_inclusions_fail_where_the_special_one_is_better():
 def test_over_all_problems_a_miss_is_infinite_and_scores_are_normalized(comparison):
     twin = BOWL._replace(name="twin")
     outcomes = comparison.outcomes | {("twin", name): outcome for (_, name), outcome in comparison.outcomes.items()}
-    both = untrained_comparison("adam,tenth=adam", (BOWL, twin), outcomes)
-    assert np.isfinite(costs(both)[:, 0]).all() and np.isinf(costs(both)[:, 1]).all()
+    both = untrained_comparison("adam,copy=adam,gd,tenth=adam", (BOWL, twin), outcomes)
+    assert np.isfinite(costs(both)[:, 0]).all() and np.isinf(costs(both)[:, -1]).all()
     assert normalized(both, both.contestants[0]).mean(axis=0) == pytest.approx([1.0, 1.0], abs=0.01)
     best = analyze(both).overall.iloc[0]
     assert (best["optimizer"], best["profile_score"], best["targets_reached"]) == ("adam", 1.0, 2)
