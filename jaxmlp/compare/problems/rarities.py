@@ -76,7 +76,8 @@ def rare_classes() -> Problem:
     Models", https://arxiv.org/abs/2402.19449.
     """
     about = "forty classes, most of them rare, in batches of 512"
-    plain = network("rare_classes", about, draw_points(0), (64,), epochs=10, target=0.8, batch_size=512, draw=draw_points)
+    options: dict[str, Any] = {"epochs": 10, "target": 0.8, "batch_size": 512, "draw": draw_points}
+    plain = network("rare_classes", about, draw_points(0), (64,), **options)
 
     def evaluate(params: Any, batch: jaxmlp.Batch) -> dict[str, jax.Array]:
         logits = jaxmlp.apply(params, batch.inputs)
