@@ -24,9 +24,10 @@ from experiments.study_figures import draw_advantages, draw_ranks
 from experiments.study_page import page
 from jaxmlp import statistics
 from jaxmlp.compare import Findings, Problem, analyze, compare, rules
-from jaxmlp.compare.observations import oriented
+from jaxmlp.compare.observations import oriented, resolution
+from jaxmlp.compare.pairs import BETTER, judged, tested
 
-BASELINE = "adamw"
+BASELINE, WORSE = "adamw", "worse"
 SCHEDULES = ("constant", "cosine")
 # Three decades of learning rates each, about those that are in use.
 OPTIMIZERS = ",".join(
@@ -82,25 +83,19 @@ def observations(found: Findings, problem: Problem) -> dict[str, np.ndarray]:
 
 def against(found: Findings, problem: Problem, baseline: str = BASELINE) -> list[Against]:
     """Every other optimizer against the baseline on a problem."""
-    observed, margin = observations(found, problem), found.comparison.protocol.margin
+    observed, protocol = observations(found, problem), found.comparison.protocol
+    outcomes = found.comparison.of(problem)
+    least = max(resolution(problem, protocol, outcomes[name]) for name in observed)
     other = observed.pop(baseline)
-    plain = [statistics.paired(one, other).p_value for one in observed.values()]
     tests = []
-    for (name, one), p_value, level in zip(
-        observed.items(), statistics.holm(plain), statistics.holm_confidence(plain), strict=True
-    ):
-        test = statistics.paired(one, other, confidence=float(level))
-        limit = margin * np.sqrt((np.var(one, ddof=1) + np.var(other, ddof=1)) / 2)
-        word = verdict(test.difference, float(p_value), float(limit))
-        tests.append(Against(problem.name, name, test.difference, float(p_value), test.effect_size, word))
+    samples = [(one, other, least) for one in observed.values()]
+    for (name, one), (test, _, _) in zip(observed.items(), tested(samples), strict=True):
+        limit = protocol.margin * np.sqrt((np.var(one, ddof=1) + np.var(other, ddof=1)) / 2)
+        word = judged(test.difference, test.p_value, float(limit), np.array_equal(one, other))
+        if word == BETTER and test.difference.estimate < 0:
+            word = WORSE
+        tests.append(Against(problem.name, name, test.difference, test.p_value, test.effect_size, word))
     return tests
-
-
-def verdict(difference: statistics.Interval, p_value: float, margin: float) -> str:
-    """The verdict on a difference: by its corrected p-value, else by whether its interval lies within the margin."""
-    if p_value < 0.05:
-        return "better" if difference.estimate > 0 else "worse"
-    return "no difference" if max(abs(difference.low), abs(difference.high)) < margin else "cannot tell"
 
 
 def ranks(found: Findings) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments import new_optimizers
-from experiments.new_optimizers import OPTIMIZERS, PROBLEMS, against, ranks, results_of, verdict
+from experiments.new_optimizers import OPTIMIZERS, PROBLEMS, against, ranks, results_of
 from experiments.study_figures import draw_advantages, draw_ranks
 from experiments.study_page import page, tally
 from jaxmlp import statistics
@@ -43,14 +43,6 @@ def test_each_optimizer_is_tested_against_the_baseline_with_one_correction(found
     assert tests["adan"].difference.estimate == pytest.approx(1.0) and tests["lion"].difference.high < 0
     level = float(statistics.holm_confidence(plain)[0])
     assert tests["adan"].difference == statistics.paired(-LOSSES["adan"], -LOSSES["adamw"], confidence=level).difference
-
-
-def test_verdicts_are_by_the_p_value_and_then_by_the_margin():
-    inside, outside = statistics.Interval(0.1, -0.2, 0.4), statistics.Interval(0.1, -0.6, 0.4)
-    assert (
-        verdict(inside, 0.04, 0.5) == "better" and verdict(statistics.Interval(-1.0, -2.0, -0.1), 0.04, 9.0) == "worse"
-    )
-    assert verdict(inside, 0.05, 0.5) == "no difference" and verdict(outside, 0.05, 0.5) == "cannot tell"
 
 
 def test_ranks_are_means_over_problems(found):
