@@ -1,5 +1,6 @@
 """Populations: many trainings at once, each stopping by itself."""
 
+from jaxmlp.population.brackets import hyperband
 from jaxmlp.population.crew import Workers, workers
 from jaxmlp.population.placement import use_cpu_devices
 from jaxmlp.population.progress import Progress
@@ -15,6 +16,7 @@ __all__ = [
     "Workers",
     "between",
     "draw_trials",
+    "hyperband",
     "load_study",
     "successive_halving",
     "train_many",

@@ -50,11 +50,22 @@ class Part(NamedTuple):
       source: what makes them.
       columns: the leaves of their numbers, one row for each combination.
       places: which combinations.
+      settings: those of the study's settings that these combinations have for themselves.
     """
 
     source: Source
     columns: list[np.ndarray]
     places: list[int]
+    settings: Label = {}  # noqa: RUF012
+
+    def by_settings(self, labels: list[Label], names: list[str]) -> "list[Part]":
+        """The combinations in parts that agree in these settings, too."""
+        found = []
+        for places in _split(labels, self.places, set(names)):
+            rows = [self.places.index(place) for place in places]
+            settings = {name: labels[places[0]][name] for name in names}
+            found.append(Part(self.source, [np.asarray(column)[rows] for column in self.columns], places, settings))
+        return found
 
 
 @dataclass(frozen=True)

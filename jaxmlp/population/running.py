@@ -1,6 +1,7 @@
 """The loops that run a study: through lanes here, or on workers; they store, prune, report, save, and stop if asked."""
 
 import math
+import sys
 import time
 import warnings
 from collections import deque
@@ -149,7 +150,8 @@ def make_session(
         late.replay(store.events, {trial: row for some in ended for trial, row in some.items()})
         store.read(works)
     mine = set(range(index, len(rows), count))
-    longest = max(work.program.plan.epochs for work in works)
+    # A tuner may ask for longer trials later.
+    longest = max(work.program.plan.epochs for work in works) if late is None else sys.maxsize
     tally = Tally(works[0].program.plan, len(mine), only(store.ended, mine))
     return Session(mine, store, tally, reporter, None if pruner is None else Rungs(pruner, longest), *told)
 

@@ -81,24 +81,31 @@ def draw_trials(
       Cry", https://arxiv.org/abs/1706.03200.
     """
     check_count("draw_trials", count=count)
-    check_choice("draw_trials", _WAYS, how=how)
+    return drawn("draw_trials", space, count, how, seed)
+
+
+def drawn(
+    function: str, space: Mapping[str, Range | Sequence[Any]], count: int, how: str, seed: int
+) -> list[dict[str, Any]]:
+    """As `draw_trials`, for the function that the user called."""
+    check_choice(function, _WAYS, how=how)
     for name, values in space.items():
         known = isinstance(values, Range) or (
             isinstance(values, Sequence) and not isinstance(values, str) and len(values) > 0
         )
-        require(known, "draw_trials", name, "be between(low, high) or a list of values", values)
-    points = _points(len(space), count, how, seed)
+        require(known, function, name, "be between(low, high) or a list of values", values)
+    points = _points(function, len(space), count, how, seed)
     return [{name: _value(values, u) for (name, values), u in zip(space.items(), row, strict=True)} for row in points]
 
 
-def _points(dimensions: int, count: int, how: str, seed: int) -> np.ndarray:
+def _points(function: str, dimensions: int, count: int, how: str, seed: int) -> np.ndarray:
     """(count, dimensions) numbers from 0 to below 1; fewer of them are the first of more."""
     if how == "random":
         return np.random.default_rng(seed).random((count, dimensions))
     try:
         from scipy.stats import qmc
     except ImportError as error:
-        raise ImportError("draw_trials: SciPy must be installed: pip install 'jaxmlp[compare]'") from error
+        raise ImportError(f"{function}: SciPy must be installed: pip install 'jaxmlp[compare]'") from error
     if how == "halton":
         return qmc.Halton(dimensions, rng=seed).random(count)
     whole = 1 << (count - 1).bit_length()  # SciPy warns of other numbers

@@ -35,7 +35,7 @@ def train_many(
     data: Data,
     *,
     seeds: int | Sequence[int],
-    epochs: int | Sequence[int],
+    epochs: int | Sequence[int] | None = None,
     batch_size: int | Sequence[int] | None = None,
     patience: Scalar | None = None,
     min_delta: Scalar = 0.0,
@@ -78,7 +78,8 @@ def train_many(
       data: a `Data` of train, validation and test.
       seeds: a count, for 0, 1, 2, ..., or a list of different integers from 0 to 2**32 - 1. The same seed means the
         same initial weights, batches and dropout for all hyperparameters.
-      epochs: the maximum number of epochs, at least 1; or a list of them, as a further grid.
+      epochs: the maximum number of epochs, at least 1; or a list of them, as a further grid. None if each of the
+        trials has its own.
       **grids: for each hyperparameter a list of values; trials are the product of all grids and seeds. Values need not
         be numbers: `hidden=[(64,), (128, 128)]`, `activation=["relu", "tanh"]`, `optimizer=[jaxmlp.adam, jaxmlp.gd]`.
         Trials are sorted by the program that they need, and each program is compiled once. A dict from texts to
@@ -106,10 +107,12 @@ def train_many(
         validation and test rows stay. In all three, a trial scales its rows by its own training rows, the rows are in
         memory once, and the data of a trial, for `fit`, are `study.data(trial)`.
       grid: a dict of further grids, for hyperparameters that are named like an argument of this function.
-      trials: a list of dicts of hyperparameters in place of grids; each runs with every seed. Or any other iterable of
-        them, from which a free lane takes the next; or a tuner, an object with `ask()`, which returns hyperparameters
-        or None for nothing now, and `tell(number, hyperparameters, rows)`, which gets the table's rows of all seeds of
-        the number-th that was asked for. A study that is continued asks and tells a tuner made anew the same again.
+      trials: a list of dicts of hyperparameters in place of grids; each runs with every seed. `epochs` and `batch_size`
+        among them are settings of that trial, which the recipe gets too if it has such arguments. Or any other iterable
+        of them, from which a free lane takes the next; or a tuner, such as `hyperband(...)`: an object with `ask()`,
+        which returns hyperparameters or None for nothing now, and `tell(number, hyperparameters, rows)`, which gets the
+        table's rows of all seeds of the number-th that was asked for. A study that is continued asks and tells a tuner
+        made anew the same again.
       directory: where to keep the study. Trials are on disk as they end; Ctrl-C and SIGTERM save those in progress
         too; the same call continues from there. A call with further seeds, values, recipes, splits or bootstraps runs
         only what is new; `load_study` reads all trials of all calls. None to keep it in memory only.

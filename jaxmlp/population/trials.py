@@ -15,6 +15,9 @@ from jaxmlp.training import Learner
 AXES = {"folds": "fold", "splits": "split", "bootstraps": "bootstrap"}
 """For each way to make many data sets of one, the column that numbers them."""
 
+SETTINGS = ("epochs", "batch_size")
+"""The settings of which a list of trials, and a tuner, may give each trial its own."""
+
 # The table's own columns: a hyperparameter of such a name is shown as `params_<name>`.
 _COLUMNS = ("recipe", "seed", "status", "cause", "epochs", "steps", "best_epoch", "surroundings", *AXES.values())
 _METRICS = ("train_", "validation_", "test_")
@@ -78,6 +81,8 @@ def make_groups(
     groups, rows = [], []
     for name, one in recipes.items():
         parts, labels = _parts(one, trials, grids)
+        twice = sorted((settings or {}).keys() & labels[0].keys()) if trials is not None else []
+        require(not twice, "train_many", "trials", "not hold settings that are given as lists", twice)
         shape = (len(labels), len(variants), len(cases), len(seed_values))
         numbers = len(rows) + np.arange(np.prod(shape)).reshape(shape)
         if samples is not None:
@@ -93,7 +98,8 @@ def _sampled(part: Part, count: int) -> Part:
     """A part whose combinations run with each of so many data sets."""
     source = part.source._replace(example=Sampled(part.source.example, 0.0))
     columns = [np.repeat(np.asarray(column), count, axis=0) for column in part.columns]
-    return Part(source, [*columns, np.tile(np.arange(count, dtype=np.int32), len(part.places))], part.places)
+    columns.append(np.tile(np.arange(count, dtype=np.int32), len(part.places)))
+    return part._replace(source=source, columns=columns)
 
 
 def _grouped(
@@ -106,7 +112,7 @@ def _grouped(
         for i, variant in enumerate(variants):
             own = name if len(parts) * len(variants) == 1 else f"{name}[{len(groups)}]"
             indices = numbers[part.places, i].ravel()
-            settings = {key: choice.value for key, choice in variant.items()}
+            settings = {key: choice.value for key, choice in {**part.settings, **variant}.items()}
             group = make_group(own, part.source, columns, np.tile(seeds, len(indices) // len(seeds)), indices)
             groups.append(group._replace(settings=settings))
     return groups
@@ -133,8 +139,14 @@ def _parts(recipe: Any, trials: Any, grids: Mapping[str, Any]) -> tuple[list[Par
     rule = "be a function of hyperparameters, a batch of learners, or a dict of them"
     require(callable(recipe), "train_many", "recipe", rule, recipe, TypeError)
     taken = {name: values for name, values in grids.items() if name in _accepted(recipe, grids)}
-    labels = combinations(taken) if trials is None else listed(trials)
-    return sorted_by_program(recipe, labels), labels
+    if trials is None:
+        labels = combinations(taken)
+        return sorted_by_program(recipe, labels), labels
+    labels = listed(trials)
+    own = [name for name in SETTINGS if name in labels[0]]
+    passed = labels[0].keys() - (set(own) - _accepted(recipe, own))
+    parts = sorted_by_program(recipe, [{name: label[name] for name in label if name in passed} for label in labels])
+    return [some for part in parts for some in part.by_settings(labels, own)], labels
 
 
 def _accepted(recipe: Callable[..., Any], names: Iterable[str]) -> set[str]:

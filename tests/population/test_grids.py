@@ -89,6 +89,24 @@ def test_listed_trials_may_hold_anything_too():
     assert len(groups) == 2
 
 
+def test_listed_trials_may_have_their_own_batch_size_and_epochs_which_a_recipe_may_take_too():
+    def long(rate, epochs):
+        return recipe(rate / epochs)
+
+    trials = [{"rate": 4.0, "epochs": 2, "batch_size": 8}, {"rate": 2.0, "epochs": 1, "batch_size": 8}]
+    trials += [{**trials[0], "rate": 6.0}]
+    for one, rates in ((recipe, [[4, 6], [2]]), (long, [[2, 3], [2]])):
+        groups, rows = make_groups(one, 1, trials, {})
+        assert [group.settings for group in groups] == [{"epochs": 2, "batch_size": 8}, {"epochs": 1, "batch_size": 8}]
+        assert [group.indices.tolist() for group in groups] == [[0, 2], [1]]
+        found = [group.numbers.optimizer.update.keywords["learning_rate"].tolist() for group in groups]
+        assert found == rates and rows[1] == {"rate": 2.0, "params_epochs": 1, "batch_size": 8, "seed": 0}
+    pools = make_groups(recipe, 1, trials, {}, samples=("folds", 2))[0]
+    assert [(group.indices.tolist(), group.settings["epochs"]) for group in pools] == [([0, 1, 4, 5], 2), ([2, 3], 1)]
+    with pytest.raises(ValueError, match="trials must not hold settings that are given as lists, got \\['epochs'\\]"):
+        make_groups(recipe, 1, trials, {}, {"epochs": [1, 2]})
+
+
 @pytest.mark.parametrize(
     ("grids", "error", "text"),
     [
@@ -102,6 +120,7 @@ def test_listed_trials_may_hold_anything_too():
         ({"optimizer": [jaxmlp.adam, optax.adam]}, ValueError,
          "optimizer must be a dict from texts to values if two of these have the same name, got 'adam'"),
         ({"grid": {"epochs": [1]}, "epochs": [1]}, ValueError, "grid must not repeat hyperparameters .* got \\['epochs'\\]"),
+        ({"epochs": None}, ValueError, "epochs must be a whole number of at least 1, got None"),
         ({"epochs": [1, 0]}, ValueError, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": [8, 99]}, ValueError, "batch_size must be at most 42"),
     ],
