@@ -16,18 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 import jaxmlp
 from experiments.study_figures import draw_advantages, draw_ranks
 from experiments.study_page import page
 from jaxmlp import statistics
-from jaxmlp.compare import Findings, Problem, analyze, compare, rules
-from jaxmlp.compare.observations import oriented, resolution
-from jaxmlp.compare.pairs import BETTER, judged, tested
+from jaxmlp.compare import Findings, analyze, compare, rules
+from jaxmlp.compare.observations import oriented
+from jaxmlp.compare.pairs import BETTER, SOONER, Pair
 
-BASELINE, WORSE = "adamw", "worse"
+BASELINE = "adamw"
 SCHEDULES = ("constant", "cosine")
 # Three decades of learning rates each, about those that are in use.
 OPTIMIZERS = ",".join(
@@ -52,7 +51,7 @@ PROBLEMS = (
     *("breast_cancer", "wine", "diabetes", "digits", "wrong_labels", "spirals", "rare_classes", "iris"),
     *("digits_autoencoder", "deep_narrow"),
 )
-PROTOCOL = {"tune": "learning_rate,weight_decay", "trials": 12, "repetitions": 10, "seeds": 2}
+PROTOCOL = {"tune": "learning_rate,weight_decay", "trials": 12, "repetitions": 10, "seeds": 2, "baseline": BASELINE}
 
 
 class Against(NamedTuple):
@@ -61,10 +60,10 @@ class Against(NamedTuple):
     Attributes:
       problem: the problem's name.
       optimizer: the optimizer's name.
-      difference: of the observations, above 0 if the optimizer is better, with the interval that belongs to the test.
-      p_value: of the paired test, after Holm's correction for all tests of a schedule on the problem.
+      difference: of the scores, above 0 if the optimizer is better, with the interval that belongs to the test.
+      p_value: of the paired test, after Holm's correction for the tests of scores and times on the problem.
       effect_size: of the paired differences.
-      verdict: `better`, `worse`, `no difference` or `cannot tell`.
+      verdict: `better`, `worse`, `sooner`, `later`, `no difference` or `cannot tell`.
     """
 
     problem: str
@@ -75,35 +74,29 @@ class Against(NamedTuple):
     verdict: str
 
 
-def observations(found: Findings, problem: Problem) -> dict[str, np.ndarray]:
-    """For each optimizer its (repetitions,) mean scores, more being better."""
-    protocol = found.comparison.protocol
-    return {name: oriented(problem, protocol, one) for name, one in found.comparison.of(problem).items()}
+def against(found: Findings) -> list[Against]:
+    """Every other optimizer against the baseline, on every problem."""
+    return [_turned(pair, found.comparison.protocol.baseline) for pair in found.pairs]
 
 
-def against(found: Findings, problem: Problem, baseline: str = BASELINE) -> list[Against]:
-    """Every other optimizer against the baseline on a problem."""
-    observed, protocol = observations(found, problem), found.comparison.protocol
-    outcomes = found.comparison.of(problem)
-    least = max(resolution(problem, protocol, outcomes[name]) for name in observed)
-    other = observed.pop(baseline)
-    tests = []
-    samples = [(one, other, least) for one in observed.values()]
-    for (name, one), (test, _, _) in zip(observed.items(), tested(samples), strict=True):
-        limit = protocol.margin * np.sqrt((np.var(one, ddof=1) + np.var(other, ddof=1)) / 2)
-        word = judged(test.difference, test.p_value, float(limit), np.array_equal(one, other))
-        if word == BETTER and test.difference.estimate < 0:
-            word = WORSE
-        tests.append(Against(problem.name, name, test.difference, test.p_value, test.effect_size, word))
-    return tests
+def _turned(pair: Pair, baseline: str) -> Against:
+    """A pair from the point of view of the optimizer that is not the baseline."""
+    word, difference, effect = pair.verdict, pair.difference, pair.effect_size
+    if word == SOONER and pair.sooner == baseline:
+        word = "later"
+    if pair.first != baseline:
+        return Against(pair.problem, pair.first, difference, pair.p_value, effect, word)
+    difference = statistics.Interval(-difference.estimate, -difference.high, -difference.low)
+    word = "worse" if word == BETTER else word
+    return Against(pair.problem, pair.second, difference, pair.p_value, -effect, word)
 
 
 def ranks(found: Findings) -> pd.DataFrame:
     """Mean ranks over problems, 1 being the best, with 95 % intervals over repetitions of the whole study."""
-    tables = []
-    for problem in found.comparison.problems:
-        observed = observations(found, problem)
-        tables.append(pd.DataFrame(observed).rank(axis=1, ascending=False))
+    comparison, tables = found.comparison, []
+    for problem in comparison.problems:
+        scores = {name: oriented(problem, comparison.protocol, one) for name, one in comparison.of(problem).items()}
+        tables.append(pd.DataFrame(scores).rank(axis=1, ascending=False))
     means = sum(tables[1:], start=tables[0]) / len(tables)
     rows = [{"optimizer": name, **statistics.mean(means[name].to_numpy())._asdict()} for name in means]
     return pd.DataFrame(rows).sort_values("estimate", ignore_index=True)
@@ -112,11 +105,10 @@ def ranks(found: Findings) -> pd.DataFrame:
 def results_of(found: Findings) -> dict[str, Any]:
     """What the page says about one schedule, as JSON."""
     comparison = found.comparison
-    tests = [test for problem in comparison.problems for test in against(found, problem)]
     columns = ["problem", "optimizer", "mean", "mean_low", "mean_high", "learning_rate", "decades", "seconds_a_run"]
     return {
         "rules": rules(comparison.protocol, comparison.contestants),
-        "against": [{**test._asdict(), "difference": list(test.difference)} for test in tests],
+        "against": [{**test._asdict(), "difference": list(test.difference)} for test in against(found)],
         "ranks": _records(ranks(found)),
         "overall": _records(found.overall),
         "summary": _records(found.summary.reindex(columns=columns)),

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from experiments.study_page import tally
+from experiments.study_page import MARKS, tally
 from jaxmlp.compare.style import INK, STYLE, looks_of
 
 _LIMIT = 3.0  # standard deviations; beyond that colors no longer change
@@ -24,12 +24,15 @@ def draw_advantages(results: dict[str, Any], baseline: str) -> Figure:
         figure.suptitle(title, x=0.012, ha="left", fontsize=13, fontweight="bold")
         every = np.atleast_1d(figure.subplots(1, len(results), sharey=True))
         for axes, (schedule, found) in zip(every, results.items(), strict=True):
-            effects, proven = _grid(found, names, problems)
+            effects = _grid(found, names, problems)
             norm = TwoSlopeNorm(0.0, -_LIMIT, _LIMIT)
             image = axes.pcolormesh(effects, cmap="PuOr_r", norm=norm, edgecolors="white", linewidth=1.5)
-            for row, column in zip(*np.nonzero(proven), strict=True):
-                mark = "+" if effects[row, column] > 0 else "\N{MINUS SIGN}"
-                axes.text(column + 0.5, row + 0.5, mark, ha="center", va="center", fontweight="bold", color="white")
+            for test in found["against"]:
+                if mark := MARKS.get(test["verdict"]):
+                    row, column = names.index(test["optimizer"]), problems.index(test["problem"])
+                    color = "white" if abs(effects[row, column]) > _LIMIT / 3 else INK
+                    place = {"ha": "center", "va": "center", "fontweight": "bold"}
+                    axes.text(column + 0.5, row + 0.5, mark, color=color, **place)
             axes.set(title=f"{schedule} learning rate", ylim=(len(names), 0))
             axes.set_xticks(np.arange(len(problems)) + 0.5, problems, rotation=60, ha="right", rotation_mode="anchor")
             axes.set_yticks(np.arange(len(names)) + 0.5, names)
@@ -37,18 +40,18 @@ def draw_advantages(results: dict[str, Any], baseline: str) -> Figure:
             axes.grid(visible=False)
             axes.spines[:].set_visible(False)
         bar = figure.colorbar(image, ax=list(every), shrink=0.8, aspect=30, extend="both")
-        bar.set_label("mean difference in standard deviations;\n+ and \N{MINUS SIGN}: p < 0.05, corrected")
+        bar.set_label("mean difference in standard deviations")
+        arrows = "\N{RIGHTWARDS ARROW} as good and sooner at the target, \N{LEFTWARDS ARROW} as good and later"
+        figure.supxlabel(f"+ better, \N{MINUS SIGN} worse, {arrows} (p < 0.05, corrected)", fontsize=9)
         return figure
 
 
-def _grid(found: dict[str, Any], names: list[str], problems: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(optimizers, problems) effect sizes, and which of them are proven."""
-    effects, proven = np.full((len(names), len(problems)), np.nan), np.zeros((len(names), len(problems)), bool)
+def _grid(found: dict[str, Any], names: list[str], problems: list[str]) -> np.ndarray:
+    """(optimizers, problems) effect sizes."""
+    effects = np.full((len(names), len(problems)), np.nan)
     for test in found["against"]:
-        place = names.index(test["optimizer"]), problems.index(test["problem"])
-        effects[place] = test["effect_size"]
-        proven[place] = test["verdict"] in ("better", "worse")
-    return effects, proven
+        effects[names.index(test["optimizer"]), problems.index(test["problem"])] = test["effect_size"]
+    return effects
 
 
 def draw_ranks(results: dict[str, Any]) -> Figure:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-_WORDS = ("better", "worse", "no difference", "cannot tell")
-_MARKS = {"better": "**+**", "worse": "\N{MINUS SIGN}", "no difference": "=", "cannot tell": "?"}
+MARKS = {"better": "+", "worse": "\N{MINUS SIGN}", "sooner": "\N{RIGHTWARDS ARROW}", "later": "\N{LEFTWARDS ARROW}"}
+_ALL_MARKS = {**MARKS, "no difference": "=", "cannot tell": "?"}
 
 
 def page(results: dict[str, Any], baseline: str) -> str:
@@ -43,7 +43,11 @@ def tally(found: dict[str, Any]) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for test in found["against"]:
         counts.setdefault(test["optimizer"], Counter())[test["verdict"]] += 1
-    return dict(sorted(counts.items(), key=lambda item: (item[1]["worse"] - item[1]["better"], -item[1]["better"])))
+
+    def place(count: Counter[str]) -> tuple[int, ...]:
+        return count["worse"] - count["better"], count["later"] - count["sooner"], -count["better"]
+
+    return dict(sorted(counts.items(), key=lambda item: place(item[1])))
 
 
 def _names(chosen: Sequence[str]) -> str:
@@ -54,11 +58,11 @@ def _opening(results: dict[str, Any], baseline: str) -> str:
     said = []
     for name, found in results.items():
         counts, problems = tally(found), len({test["problem"] for test in found["against"]})
-        ahead = [f"{one} ({count['better']})" for one, count in counts.items() if count["better"]]
-        behind = [f"{one} ({count['worse']})" for one, count in sorted(counts.items()) if count["worse"]]
+        who = {word: _names([f"{one} ({of[word]})" for one, of in counts.items() if of[word]]) for word in MARKS}
         said.append(
-            f"With a {name} learning rate, on {problems} problems, better than {baseline} somewhere (on so many "
-            f"problems): {_names(ahead)}. Worse somewhere: {_names(behind)}."
+            f"With a {name} learning rate, of {problems} problems, better than {baseline} on (so many): "
+            f"{who['better']}; worse: {who['worse']}. Where the scores do not differ, at the target sooner: "
+            f"{who['sooner']}; later: {who['later']}."
         )
     return (
         f"Each of {len(tally(next(iter(results.values()))))} optimizers is tuned as long as {baseline} is, learning "
@@ -74,23 +78,27 @@ def _schedule(name: str, found: dict[str, Any], baseline: str) -> str:
     headings = [
         "against " + baseline,
         *(problem.replace("_", " ") for problem in problems),
-        "+ / \N{MINUS SIGN} / = / ?",
+        " / ".join(_ALL_MARKS.values()),
     ]
     rows = []
     for optimizer, count in tally(found).items():
         cells = [_cell(tests.get((optimizer, problem))) for problem in problems]
-        rows.append([optimizer, *cells, " / ".join(str(count[word]) for word in _WORDS)])
+        rows.append([optimizer, *cells, " / ".join(str(count[word]) for word in _ALL_MARKS)])
     return (
         f"## {'A constant learning rate' if name == 'constant' else f'A {name} schedule'}\n\n"
         f"{table(headings, rows)}\n"
-        f"**+** better, \N{MINUS SIGN} worse (p < 0.05 after Holm's correction for the {len(rows)} tests of a "
-        "problem), = no difference that matters, ? cannot tell. The number is the mean difference in standard "
-        "deviations of the paired differences.\n"
+        f"**+** better, **\N{MINUS SIGN}** worse, **{MARKS['sooner']}** as good and sooner at the target, "
+        f"**{MARKS['later']}** as good and later (p < 0.05 after Holm's correction for the {2 * len(rows)} tests of a "
+        "problem), = no difference that matters, ? cannot tell. The number is the mean difference of the scores in "
+        "standard deviations of the paired differences.\n"
     )
 
 
 def _cell(test: dict[str, Any] | None) -> str:
-    return "" if test is None else f"{_MARKS[test['verdict']]} {test['effect_size']:+.1f}"
+    if test is None:
+        return ""
+    mark = _ALL_MARKS[test["verdict"]]
+    return f"{f'**{mark}**' if test['verdict'] in MARKS else mark} {test['effect_size']:+.1f}"
 
 
 def _spelled(row: dict[str, Any]) -> str:

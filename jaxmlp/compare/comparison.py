@@ -211,9 +211,12 @@ def checked_contestants(optimizers: Optimizers, protocol: Protocol) -> tuple[Con
     """The optimizers, at their usual learning rates if nothing is tuned.
 
     Raises:
-      UserError: if one cannot be used, or has no usual learning rate.
+      UserError: if one cannot be used, or has no usual learning rate; or if the baseline is not among them.
     """
     contestants = tuple(parse_contestants(optimizers))
+    names = [one.name for one in contestants]
+    if protocol.baseline not in ("", *names):
+        raise UserError(f"baseline must be one of the optimizers, {', '.join(names)}, got {protocol.baseline!r}")
     return untuned(contestants) if protocol.tune == "nothing" else contestants
 
 

@@ -25,7 +25,9 @@ def draw_forest(found: Findings, problem: Problem) -> Drawn | None:
     """Each pair's difference with the interval and verdict of its test; None for fewer than two optimizers."""
     protocol = found.comparison.protocol
     every = [pair for pair in found.pairs if pair.problem == problem.name]
-    pairs = every if len(every) <= _MOST_PAIRS else [pair for pair in every if pair.first == every[0].first]
+    pairs = every
+    if len(every) > _MOST_PAIRS and not protocol.baseline:
+        pairs = [pair for pair in every if pair.first == every[0].first]
     if not pairs:
         return None
     words = [_words(pair) for pair in pairs]

@@ -5,8 +5,9 @@ no difference  the results are identical, or the interval lies within the margin
 sooner         the score does not distinguish them, but by the same test one reaches the target in fewer epochs
 cannot tell    none of these: more repetitions are needed, and about how many
 
-Both tests of all pairs of a problem are one family of Holm's procedure. The chance that any "better" or "sooner" among
-them is false is therefore at most 5 %, however many optimizers are compared and whichever of them do differ.
+Both tests of all pairs of a problem (of those with the baseline, if there is one) are one family of Holm's procedure.
+The chance that any "better" or "sooner" among them is false is therefore at most 5 %, however many optimizers are
+compared and whichever of them do differ.
 """
 
 import itertools
@@ -40,7 +41,7 @@ class Pair(NamedTuple):
         the p-value is below 0.05.
       confidence: of this interval: 95 % and more, the level at which Holm's procedure tests the score of the pair.
       margin: the difference within which the two do not differ.
-      p_value: of the paired test, after Holm's correction for both tests of all pairs of the problem.
+      p_value: of the paired test, after Holm's correction for both tests of all these pairs of the problem.
       effect_size: of the paired differences.
       probability: that `first` beats `second` in a repetition of its own, with its 95 % interval.
       wins: repetitions (seeds, if there is only one) in which `first` is ahead.
@@ -77,7 +78,7 @@ class Pair(NamedTuple):
 
 
 def all_pairs(comparison: Comparison) -> list[Pair]:
-    """Every pair of optimizers on every problem; Holm's correction is over one problem at a time."""
+    """Every pair of optimizers, or each with the baseline, on every problem; Holm's correction is over one problem."""
     return [
         pair
         for problem in comparison.problems
@@ -86,10 +87,10 @@ def all_pairs(comparison: Comparison) -> list[Pair]:
 
 
 def pairs_of(problem: Problem, protocol: Protocol, outcomes: dict[str, Outcome], names: list[str]) -> list[Pair]:
-    """Every pair of the outcomes of a problem, whose names are given best first."""
+    """The pairs of the outcomes of a problem that the protocol tests; names are given best first."""
     scores = {name: oriented(problem, protocol, outcomes[name]) for name in names}
     speed = {name: speeds(protocol, outcomes[name]) for name in names}
-    couples = list(itertools.combinations(names, 2))
+    couples = [one for one in itertools.combinations(names, 2) if protocol.baseline in ("", *one)]
     least = max((resolution(problem, protocol, outcomes[name]) for name in names), default=0.0)
     samples = [(scores[first], scores[second], least) for first, second in couples]
     if protocol.score != "time":  # else it is the same question

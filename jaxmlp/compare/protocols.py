@@ -37,6 +37,8 @@ class Protocol(NamedTuple):
       margin: optimizers do not differ if their difference is within this share of the standard deviation of a score
         from repetition to repetition.
       seed: another number repeats the whole comparison with other splits, tuning seeds and fresh seeds.
+      baseline: the optimizer that each of the others is tested against; "" to test every pair. Fewer tests find smaller
+        differences, so name the one that matters.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Protocol(NamedTuple):
     schedule: str = "constant"
     margin: float = 0.5
     seed: int = 0
+    baseline: str = ""
 
     @property
     def runs(self) -> int:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from jaxmlp.compare.escape import for_file_name, printable
 from jaxmlp.compare.figures import draw_figures
 from jaxmlp.compare.findings import Findings
-from jaxmlp.compare.rulebook import rules
+from jaxmlp.compare.rulebook import compared, rules
 from jaxmlp.compare.style import IN_THE_DARK, INK, STYLE, Look, looks_of
 from jaxmlp.compare.tables import notes, overall_rows, problem_rows, write_tables
 
@@ -90,7 +90,7 @@ def _html(found: Findings, inline: dict[tuple[str, str], dict[str, str]]) -> str
         in_the_dark=IN_THE_DARK,
         rules=rules(comparison.protocol, comparison.contestants),
         overall={"headings": headings, "rows": rows, "figures": over_all},
-        any_pairs=bool(found.pairs),
+        compared=compared(comparison.protocol) if found.pairs else "",
         any_decades=bool("decades" in found.summary and found.summary["decades"].notna().any()),
         inclusions=found.inclusions,
         troubles=comparison.troubles(),

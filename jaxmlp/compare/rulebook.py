@@ -58,8 +58,8 @@ _CHOICES = {
 }
 
 _FAMILIES = {
-    "metric": "the scores and times of all pairs on a problem: the chance that any “better” or “sooner” among them",
-    "time": "all pairs on a problem: the chance that any “faster” among them",
+    "metric": "the scores and times of {} on a problem: the chance that any “better” or “sooner” among them",
+    "time": "{} on a problem: the chance that any “faster” among them",
 }
 
 
@@ -145,4 +145,9 @@ def _repeated(protocol: Protocol) -> list[str]:
 
 def _corrected(protocol: Protocol) -> str:
     """The error that the verdicts on a problem control together."""
-    return f"Holm's correction is over {_FAMILIES[protocol.score]} is false is at most 5 %."
+    return f"Holm's correction is over {_FAMILIES[protocol.score].format(compared(protocol))} is false is at most 5 %."
+
+
+def compared(protocol: Protocol) -> str:
+    """The pairs that are tested, in words."""
+    return f"every optimizer with {protocol.baseline}" if protocol.baseline else "all pairs"

@@ -1,7 +1,7 @@
 """Verdicts in words: a sentence for each pair of optimizers, and one for each problem."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -46,17 +46,19 @@ def _beyond(pair: Pair) -> str:
 
 
 def problem_verdict(comparison: Comparison, problem: Problem, pairs: Sequence[Pair]) -> str:
-    """Who leads on a problem, whom the leader beats, and which differences the repetitions do not settle."""
-    order = ranked(comparison, problem)
+    """Who leads on a problem, how the leader, or the baseline, fares against the others, and what is not settled."""
+    order, protocol = ranked(comparison, problem), comparison.protocol
     if not order:
         return "No optimizer finished: there is nothing to compare."
-    fast = comparison.protocol.score == "time"
-    best = "is the fastest by the mean of 1 / epochs" if fast else "has the best mean"
+    best = "is the fastest by the mean of 1 / epochs" if protocol.score == "time" else "has the best mean"
     opening = f"{order[0]} {best}" if len(order) > 1 else f"Only {order[0]} has a score: nothing to compare it with"
-    leads = [pair for pair in pairs if pair.problem == problem.name and pair.first == order[0]]
+    subject = protocol.baseline or order[0]
+    found = list(_findings(problem, protocol, subject, [pair for pair in pairs if pair.problem == problem.name]))
+    if subject != order[0] and found:
+        opening += f". {subject} {found.pop(0)}"
     reached = [np.isfinite(outcome.fresh["time"]).any() for outcome in comparison.of(problem).values()]
     target = "" if any(reached) else f" No run of any optimizer reached the target, {problem.goal}."
-    return "; it ".join([opening, *_findings(problem, comparison.protocol, leads)]) + f".{target}"
+    return "; it ".join([opening, *found]) + f".{target}"
 
 
 def _sooner_in_words(pair: Pair, problem: Problem) -> str:
@@ -87,28 +89,29 @@ def _amounts(problem: Problem, protocol: Protocol) -> tuple[Callable[[float], st
     return (lambda value: f"{value:+.3g}"), f" in {problem.metric}"
 
 
-def _findings(problem: Problem, protocol: Protocol, leads: Sequence[Pair]) -> Iterator[str]:
-    """What the pairs of the leader show: a part of the sentence for each verdict."""
-    fast = protocol.score == "time"
-    others = {word: [pair.second for pair in leads if pair.verdict == word] for word in (BETTER, SAME)}
-    if others[BETTER]:
-        yield f"is {'faster' if fast else 'better'} than {listed(others[BETTER])}"
-    if others[SAME]:
-        yield f"does not differ from {listed(others[SAME])}"
-    timed = [pair for pair in leads if pair.verdict == SOONER]
-    for word, leader_is_sooner in (("sooner", True), ("later", False)):
-        names = [pair.second for pair in timed if (pair.sooner == pair.first) == leader_is_sooner]
-        if names:
+def _findings(problem: Problem, protocol: Protocol, subject: str, pairs: Sequence[Pair]) -> Iterator[str]:
+    """What the pairs of one optimizer show: a part of the sentence for each verdict."""
+    ahead = {pair.second: pair for pair in pairs if pair.first == subject}
+    behind = {pair.first: pair for pair in pairs if pair.second == subject}
+    words = ("faster", "slower") if protocol.score == "time" else ("better", "worse")
+    for word, those in zip(words, (ahead, behind), strict=True):
+        if names := [name for name, pair in those.items() if pair.verdict == BETTER]:
+            yield f"is {word} than {listed(names)}"
+    others = behind | ahead
+    if names := [name for name, pair in others.items() if pair.verdict == SAME]:
+        yield f"does not differ from {listed(names)}"
+    timed = {name: pair.sooner for name, pair in others.items() if pair.verdict == SOONER}
+    for word, is_sooner in (("sooner", True), ("later", False)):
+        if names := [name for name, sooner in timed.items() if (sooner == subject) == is_sooner]:
             goal = f"reaches {problem.label} {problem.goal} {word} than {listed(names)}"
             yield f"{goal} (test {problem.label} does not distinguish them)"
-    unknown = [pair for pair in leads if pair.verdict == UNKNOWN]
+    unknown = {name: pair.more for name, pair in others.items() if pair.verdict == UNKNOWN}
     if unknown:
-        names = listed([pair.second for pair in unknown])
-        yield f"cannot be distinguished from {names} ({_nearest(unknown, protocol)})"
+        yield f"cannot be distinguished from {listed(list(unknown))} ({_nearest(unknown, protocol)})"
 
 
-def _nearest(unknown: Sequence[Pair], protocol: Protocol) -> str:
+def _nearest(unknown: Mapping[str, float], protocol: Protocol) -> str:
     """How many more repetitions the pair nearest to a decision needs."""
-    nearest = min(unknown, key=lambda pair: pair.more)
-    against = f" against {nearest.second}" if len(unknown) > 1 else ""
-    return f"{_needed(nearest.more, protocol)}{against}"
+    nearest = min(unknown, key=lambda name: unknown[name])
+    against = f" against {nearest}" if len(unknown) > 1 else ""
+    return f"{_needed(unknown[nearest], protocol)}{against}"

@@ -20,6 +20,7 @@ from jaxmlp.compare.inclusions import inclusion_lines, inclusion_table
 from jaxmlp.compare.observations import oriented
 from jaxmlp.compare.outcomes import Outcome, fresh_table, tuning_table
 from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, all_pairs, judged
+from jaxmlp.compare.rulebook import rules
 from jaxmlp.compare.summary import costs, normalized, ranked, summary_table
 from jaxmlp.compare.verdicts import in_words
 
@@ -219,6 +220,19 @@ def test_scores_and_times_of_all_pairs_are_one_family(comparison):
     by_time = all_pairs(comparison._replace(protocol=TINY._replace(score="time")))
     assert all(pair.p_value == pair.sooner_p_value and pair.verdict != SOONER for pair in by_time)
     assert {pair.verdict for pair in by_time} == {BETTER, SAME}
+
+
+def test_with_a_baseline_only_its_pairs_are_tested(comparison):
+    """Fewer tests are corrected for; the baseline is the subject of the verdict, wherever it stands."""
+    protocol = TINY._replace(baseline="gd")
+    found = analyze(comparison._replace(protocol=protocol))
+    every = {(pair.first, pair.second): pair for pair in all_pairs(comparison)}
+    assert [{pair.first, pair.second} for pair in found.pairs] == [{"gd", name} for name in ("adam", "copy", "tenth")]
+    assert all(pair.p_value < every[pair.first, pair.second].p_value for pair in found.pairs)
+    assert found.verdicts["bowl"] == "adam has the best mean. gd is better than tenth; it is worse than adam and copy."
+    assert "the scores and times of every optimizer with gd on a problem" in " ".join(rules(protocol))
+    with pytest.raises(UserError, match="baseline must be one of the optimizers, gd, got 'sgd'"):
+        compare("gd", BOWL, TINY, baseline="sgd")
 
 
 def test_verdicts_on_known_numbers():
