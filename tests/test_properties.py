@@ -131,9 +131,7 @@ def test_steps_with_and_without_jit_and_under_vmap_agree(name):
     def run(first, *gradients):
         return steps(optimizer, first, gradients)[-1]
 
-    plain = [run(*(tree[i] for tree in trees)) for i in range(3)]
-    close([jax.jit(run)(*(tree[i] for tree in trees)) for i in range(3)], plain)
-    close(list(jax.vmap(run)(*trees)), plain)
+    close(list(jax.jit(jax.vmap(run))(*trees)), [run(*(tree[i] for tree in trees)) for i in range(3)])
 
 
 def learner_of(sizes, rate, dropout_rate):
@@ -162,23 +160,24 @@ def row(tree, i):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=4)
-@given(SEEDS, st.sampled_from([0.0, 0.25]))
-def test_a_step_with_and_without_jit_and_under_vmap_agree(seed, dropout_rate):
-    step, keys = functools.partial(one_step, dropout_rate), jax.random.split(jax.random.key(seed), 2)
-    batch, compiled = jax.vmap(step)(keys), jax.jit(step)
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.25])
+def test_a_step_with_and_without_jit_and_under_vmap_agree(dropout_rate):
+    step, keys = functools.partial(one_step, dropout_rate), jax.random.split(jax.random.key(3), 3)
+    batch, compiled = jax.jit(jax.vmap(step))(keys), jax.jit(step)
+    plain = step(keys[0])
+    close((compiled(keys[0]), row(batch, 0)), (plain, plain), rtol=1e-4, atol=1e-5)
     for i, key in enumerate(keys):
-        plain = step(key)
-        close((compiled(key), row(batch, i)), (plain, plain), rtol=1e-4, atol=1e-5)
+        close(row(batch, i), compiled(key), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=3)
-@given(SEEDS, st.sampled_from([None, 2]))
-def test_runs_under_jit_and_vmap_agree_with_a_loop(seed, patience):
+@pytest.mark.parametrize("patience", [None, 2])
+def test_runs_under_jit_and_vmap_agree_with_a_loop(patience):
     run, rates = functools.partial(one_run, patience), jnp.array([0.01, 0.05, 0.2])
-    keys = jax.random.split(jax.random.key(seed), 3)
-    batch, compiled = jax.jit(jax.vmap(run))(keys, rates), jax.jit(run)
+    keys = jax.random.split(jax.random.key(5), 3)
+    batch = jax.jit(jax.vmap(run))(keys, rates)
+    plain = [run(key, rate) for key, rate in zip(keys, rates, strict=True)]
     for i in range(3):
-        alone = run(keys[i], rates[i])
-        close((compiled(keys[i], rates[i]), row(batch, i)), (alone, alone), rtol=1e-3, atol=1e-4)
+        close(row(batch, i), plain[i], rtol=1e-3, atol=1e-4)
+    if patience:
+        close(jax.jit(run)(keys[1], rates[1]), plain[1], rtol=1e-3, atol=1e-4)
