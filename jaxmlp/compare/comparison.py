@@ -81,7 +81,8 @@ def compare(
     Args:
       optimizers: a text such as `"adam,optax:lion"`, or a dict from name to a function of a learning rate that
         returns a pair (init, update).
-      problems: a Problem, a name in `PROBLEMS`, the path of a CSV file, or a list of these.
+      problems: a Problem, a name in `PROBLEMS`, the path of a CSV file, or a list of these. `find_problem` says how a
+        file is read: `find_problem("my.csv", reading={"target": "price", "missing": "impute"})`.
       protocol: a name in `PROTOCOLS`, or a Protocol.
 
     Other arguments:
@@ -166,7 +167,8 @@ def checked_protocol(protocol: str | Protocol, changes: dict[str, Any] | None = 
     changes = {name: value for name, value in (changes or {}).items() if value is not None}
     unknown = sorted(set(changes) - set(Protocol._fields))
     if unknown:
-        raise UserError(f"a protocol has no {unknown[0]!r}: it has {', '.join(Protocol._fields)}")
+        elsewhere = "what belongs to a problem, such as how its file is read, is an argument of find_problem"
+        raise UserError(f"a protocol has no {unknown[0]!r}: it has {', '.join(Protocol._fields)}; {elsewhere}")
     known = known._replace(**changes)
     _check_counts(known)
     if not 0 < known.low < known.high:

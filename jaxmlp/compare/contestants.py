@@ -72,12 +72,15 @@ def parse_contestants(given: Optimizers) -> list[Contestant]:
         and Contestants.
 
     Raises:
-      UserError: if an optimizer is unknown, a file cannot be imported, or two optimizers have one name.
+      UserError: if an optimizer is unknown or does not take its arguments, a file cannot be imported, or two optimizers
+        have one name.
     """
     if isinstance(given, str):
         parts = [parse_contestant(part) for part in split_outside_brackets(given)]
     elif isinstance(given, Mapping):
         parts = [_named(str(name), value) for name, value in given.items()]
+    elif callable(given) or not isinstance(given, Iterable):
+        raise UserError(f"optimizers must be a text, a dict from names to functions, or a list of texts, got {given!r}")
     else:
         parts = [value if isinstance(value, Contestant) else parse_contestant(value) for value in given]
     names = [part.name for part in parts]
@@ -109,6 +112,7 @@ def parse_contestant(text: str) -> Contestant:
     function = _function(source)
     positional, named = _arguments(text, match["arguments"])
     given = bool(positional or named)
+    _check_call(text, function, positional, named)
     general = not given and rate is None and (source in OPTIMIZERS or source.startswith("optax:"))
     return Contestant(
         name=(match["name"] or short).strip(),
@@ -191,6 +195,20 @@ def _arguments(text: str, arguments: str | None) -> tuple[tuple[Any, ...], dict[
         return positional, {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError) as error:
         raise UserError(f"optimizer {text!r} must have plain numbers as arguments, as in adam(b1=0.8)") from error
+
+
+def _check_call(text: str, function: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """That a function takes a learning rate and these arguments, before anything runs."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a function without a signature
+        return
+    try:
+        signature.bind(0.1, *positional, **named)
+    except TypeError as error:
+        raise UserError(
+            f"optimizer {text!r} cannot be called with a learning rate and these arguments: {error}"
+        ) from error
 
 
 def _call(

@@ -1,5 +1,6 @@
 """Objects from users' own code: `my_file.py:name` or `package.module:name`."""
 
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -57,7 +58,8 @@ def from_file(source: str) -> Any:
         return attrgetter(name)(module)
     except AttributeError:
         own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        known = ", ".join(sorted(own)[:20]) or "no public functions"
+        close = difflib.get_close_matches(name, own, n=5)
+        known = ", ".join(close or sorted(own)[:20]) or "no public functions"
         raise UserError(f"{place} has no {name!r}; it has {known}") from None
 
 

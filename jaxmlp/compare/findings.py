@@ -36,6 +36,10 @@ class Findings(NamedTuple):
     scopes: dict[str, str]
     inclusions: list[str]
 
+    def __repr__(self) -> str:
+        """The verdicts: all fields together are pages."""
+        return "\n".join(f"{name}: {verdict} {self.scopes[name]}" for name, verdict in self.verdicts.items())
+
     def sentences(self, problem: Problem) -> list[str]:
         """Every pair of a problem as a sentence."""
         protocol = self.comparison.protocol

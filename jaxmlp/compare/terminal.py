@@ -123,7 +123,8 @@ def show_findings(screen: Screen, found: Findings) -> None:
     for line in found.inclusions:
         screen.say(line)
     for outcome in found.comparison.troubles():
-        screen.show(for_terminal(outcome.contestant, "bold"), for_terminal(f" on {outcome.problem}: {outcome.trouble}"))
+        where = for_terminal(f"on {outcome.problem}: {outcome.trouble}")
+        screen.show(for_terminal(outcome.contestant, "bold"), " ", where)
 
 
 def _table(found: Findings, problem: Problem) -> Table:

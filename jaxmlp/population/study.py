@@ -206,7 +206,7 @@ class Study:
         """That of all these trials, which are of one data set."""
         assert self._origin is not None
         places = {self._origin.place(self.trials[trial]): trial for trial in trials}
-        rule = "be of one fold, split or bootstrap, as these scale rows differently"
+        rule = "be of one fold, split or bootstrap, which scale rows differently (train without them for one model)"
         require(len(places) <= 1, "Study.model", "trials", rule, sorted(map(str, places)))
         return self._origin.preparation(self.trials[next(iter(places.values()))]) if places else None
 

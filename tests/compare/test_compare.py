@@ -22,6 +22,7 @@ from jaxmlp.compare.outcomes import Outcome, fresh_table, tuning_table
 from jaxmlp.compare.pairs import BETTER, SAME, SOONER, UNKNOWN, Pair, all_pairs, judged
 from jaxmlp.compare.rulebook import rules
 from jaxmlp.compare.summary import costs, normalized, ranked, summary_table
+from jaxmlp.compare.terminal import Screen, show_findings
 from jaxmlp.compare.verdicts import in_words
 
 # One repetition, whose seeds are the observations; `test_repetitions.py` has several.
@@ -306,11 +307,14 @@ def test_faulty_optimizers_are_reported_and_end_nothing(tmp_path):
     assert found.verdicts["bowl"].startswith("Only sound has a score")
 
 
-def test_where_nobody_finishes():
+def test_where_nobody_finishes(capsys):
     broken = {("bowl", "adam"): Outcome("bowl", "adam", "raised ValueError: no")}
     found = analyze(untrained_comparison("adam", outcomes=broken))
     assert found.verdicts["bowl"].startswith("No optimizer finished")
     assert found.summary["trouble"].tolist() == ["raised ValueError: no"] and not found.pairs
+    assert repr(found) == f"bowl: {found.verdicts['bowl']} {found.scopes['bowl']}"
+    show_findings(Screen(), found)
+    assert capsys.readouterr().out.endswith("\nadam on bowl: raised ValueError: no\n")
 
 
 def test_where_nobody_reaches_the_target():

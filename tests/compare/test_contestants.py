@@ -126,6 +126,12 @@ def test_files_that_cannot_be_used(tmp_path, content, text):
         ("adam@1e-4..1e-3..1e-2", "must have learning rates that rise from above 0"),
         ("no_such_module:adam", "module 'no_such_module' cannot be imported"),
         ("optax:no_such_thing", "optax has no 'no_such_thing'"),
+        ("optax:adamm", "optax has no 'adamm'; it has adam(,|$)"),
+        ("adam(b3=1)", r"'adam\(b3=1\)' cannot be called .*: got an unexpected keyword argument 'b3'"),
+        (
+            jaxmlp.adam,
+            "optimizers must be a text, a dict from names to functions, or a list of texts, got <function adam",
+        ),
         ("optax:contrib.no_such_thing", "optax has no 'contrib.no_such_thing'"),
         ({"a": 3}, "optimizer 'a' must be a function"),
     ],
@@ -189,7 +195,9 @@ def test_learning_rates_of_its_own():
 def test_protocols_are_checked():
     assert checked_protocol("standard", {"seeds": 30, "trials": None}).seeds == 30
     assert checked_protocol("standard", {"tune": "all"}).search == "random"
-    with pytest.raises(UserError, match="a protocol has no 'colour'"):
+    with pytest.raises(
+        UserError, match="a protocol has no 'colour': it has name, .*; what .* is an argument of find_problem"
+    ):
         checked_protocol("standard", {"colour": 3})
     with pytest.raises(UserError, match="unknown protocol 3"):
         checked_protocol(3)
