@@ -123,7 +123,7 @@ class Directory:
                 raise DamagedFileError(file, "a file of another study", _LOST_LOG)
             self.events += content["events"]
             self._logs += 1
-        self._ids = [one for kind, value in self.events if kind == "ask" for one in value]
+        self._ids = [one for event in self.events if event[0] == "ask" for one in event[1]]
         self._numbers |= {one: number for number, one in enumerate(self._ids)}
 
     def log(self, events: list[Any]) -> None:

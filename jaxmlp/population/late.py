@@ -12,13 +12,15 @@ import jax
 import numpy as np
 
 from jaxmlp.checks import require
+from jaxmlp.population.engine import ended_of
 from jaxmlp.population.identity import program_hash
 from jaxmlp.population.plans import entries_of, id_of
+from jaxmlp.population.tables import row_of_lost
 from jaxmlp.population.trials import Group
 from jaxmlp.population.work import Work
 
 Event = list[Any]
-"""["ask", ids of trials] or ["tell", number of the ask]."""
+"""["ask", ids of trials] or ["tell", number of the ask, which of its trials were left out, if any]."""
 
 
 @runtime_checkable
@@ -29,7 +31,10 @@ class Tuner(Protocol):
         """The hyperparameters to try next; None for nothing now, and if nothing is in progress, for the end."""
 
     def tell(self, number: int, numbers: Mapping[str, Any], rows: list[dict[str, Any]]) -> Any:
-        """Takes the rows of the table, one for each seed and fold, of what was asked for as the `number`-th, from 0."""
+        """Takes the rows of the table, one for each seed and fold, of what was asked for as the `number`-th, from 0.
+
+        A trial that was left out because it killed its workers has the status "lost", and NaN for its metrics.
+        """
 
 
 class _Given:
@@ -95,6 +100,8 @@ class Late:
         self._asked: list[_Asked] = []
         self._ask_of: dict[int, int] = {}
         self._ended: dict[int, dict[str, Any]] = {}
+        self._lost: set[int] = set()
+        self._told: set[int] = set()
         self._places: dict[Any, int] = {}
         self._seen: Counter[str] = Counter()
         require(self.ask(), "train_many", "trials", "ask for one trial or more", None)
@@ -141,17 +148,33 @@ class Late:
     def end(self, rows: Mapping[int, dict[str, Any]]) -> None:
         """Takes the rows of trials that have ended, and tells the tuner of each ask that is complete."""
         self._ended |= rows
-        for number in sorted({self._ask_of[trial] for trial in rows}):
-            if all(trial in self._ended for trial in self._asked[number].trials):
-                self._tell(number)
+        self._tell_of(rows)
 
-    def _tell(self, number: int) -> None:
+    def lose(self, trials: Iterable[int]) -> None:
+        """Takes trials that have killed their workers. They run again in the next call; the tuner is told now."""
+        self._lost |= set(trials)
+        self._tell_of(trials)
+
+    def _tell_of(self, trials: Iterable[int]) -> None:
+        """Tells the tuner of the asks of these trials that are complete, and were not told before."""
+        for number in sorted({self._ask_of[trial] for trial in trials} - self._told):
+            missing = [trial for trial in self._asked[number].trials if trial not in self._ended]
+            if self._lost.issuperset(missing):
+                self._tell(number, missing)
+
+    def _tell(self, number: int, lost: Sequence[int]) -> None:
         numbers, trials = self._asked[number]
-        lost = [trial for trial in trials if trial not in self._ended]
+        missing = [trial for trial in trials if trial not in self._ended and trial not in lost]
         rule = "hold the trials that its tuner was told of"
-        require(not lost, "train_many", "directory", rule, f"none of trials {lost}")
-        self._tuner.tell(number, numbers, [self._ended[trial] for trial in trials])
-        self.events.append(["tell", number])
+        require(not missing, "train_many", "directory", rule, f"none of trials {missing}")
+        rows = [self._row_of_lost(trial) if trial in lost else self._ended[trial] for trial in trials]
+        self._tuner.tell(number, numbers, rows)
+        self._told.add(number)
+        self.events.append(["tell", number, *([list(lost)] if lost else [])])
+
+    def _row_of_lost(self, trial: int) -> dict[str, Any]:
+        shape = next(work.shape for work in self.works if trial in work.group.indices)
+        return row_of_lost(self.rows[trial], ended_of(np.zeros(()), shape))
 
     def replay(self, events: Sequence[Event], rows: Mapping[int, dict[str, Any]]) -> None:
         """Brings the tuner to where an earlier one was.
@@ -164,15 +187,12 @@ class Late:
         rule = "ask for the same again when a study is continued: make the tuner anew, and give its sampler a seed"
         for i, event in enumerate(events):
             if event[0] == "tell":
-                self._tell(event[1])
+                self._tell(event[1], event[2] if len(event) > 2 else [])
             elif i > 0:  # the first one was asked already
                 require(self.ask(), "train_many", "trials", rule, None)
             require(self.events[i] == event, "train_many", "trials", rule, self._asked[-1].numbers)
-        told = {event[1] for event in events if event[0] == "tell"}
         del self.events[: len(events)]
-        for number, (_, trials) in enumerate(self._asked):
-            if number not in told and all(trial in rows for trial in trials):
-                self._tell(number)
+        self._tell_of(rows)
         for work, queue in zip(self.works, self.queues, strict=True):
             left = [place for place in queue if int(work.group.indices[place]) not in rows]
             queue.clear()

@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from jaxmlp.population.crew import Workers
 from jaxmlp.population.directory import Directory
 from jaxmlp.population.dispatch import Dispatch, Piece, Queue, Shared, in_mixed_order
 from jaxmlp.population.ended import Ended
-from jaxmlp.population.engine import AtRest, Half, Pace, late_segments, make_halves, segments
+from jaxmlp.population.engine import AtRest, Half, Pace, Segment, late_segments, make_halves, segments
 from jaxmlp.population.executors import make_engine
 from jaxmlp.population.late import Late
 from jaxmlp.population.packing import packed
@@ -62,6 +62,16 @@ class Session(NamedTuple):
                 history = {name: np.asarray(values[i][:epochs]) for name, values in ended.result.history.items()}
                 self.on_trial(trial, found[trial], history)
 
+    def lose(self, trials: list[int]) -> None:
+        """Tells the tuner of trials that will not end."""
+        if self.late is not None:
+            self.late.lose(trials)
+            self.ask(0)  # writes down that it was told
+
+    def report(self, running: int) -> None:
+        """Reports the progress, with so many trials in progress."""
+        self.reporter.report(self.tally.progress(running))
+
     def ask(self, most: int) -> None:
         """Asks for trials until so many wait, or there are none now; they are on disk before they run."""
         assert self.late is not None
@@ -74,41 +84,66 @@ class Session(NamedTuple):
         self.tally.trials = len(self.rows)
 
 
-def run_group(work: Work, program: str, lanes: int | None, session: Session) -> None:
-    """Runs what is left of a group: takes the trials that ended, stores, prunes, reports, saves, and stops if asked."""
-    mine, store, tally, reporter, rungs, *_ = session
-    wanted = {int(trial) for trial in work.group.indices} & mine - store.done
-    if not wanted:
-        return
-    halves, queue = _resumed(program, work, wanted, lanes, store)
-    # With a pruner the length of a segment decides who reaches a rung first, and must not depend on the clock.
-    pace = Pace(work.program, None if rungs is None else rungs.first)
-    checkpointed = time.monotonic()
-    for half in halves:
-        _prune(half, session)  # what was decided before an interruption
+class _Crew(NamedTuple):
+    """The lanes of a group.
+
+    Attributes:
+      halves: both of them.
+      pace: of its segments.
+      program: the name of its files of lanes.
+    """
+
+    halves: list[Half]
+    pace: Pace
+    program: str
+
+
+def _run(
+    events: Callable[[Callable[[], bool]], Iterator[Segment | AtRest]], crews: list[_Crew], session: Session
+) -> None:
+    """Takes the trials that end in lanes: stores, prunes, reports, saves lanes now and then, and stops if asked.
+
+    Args:
+      events: from `pause()` to the events of the lanes, as from `segments` and `late_segments`.
+      crews: whose lanes these are; there may be more of them as time goes on.
+      session: where the trials go.
+    """
+    store, checkpointed = session.store, time.monotonic()
     with interruptible(store.path is not None) as interruption:
 
         def pause() -> bool:
             return bool(interruption) or time.monotonic() - checkpointed > _SECONDS_BETWEEN_CHECKPOINTS
 
-        for event in segments(halves, queue, pace, pause):
+        for event in events(pause):
             if isinstance(event, AtRest):
-                store.save_lanes(program, work, event.halves)
+                for crew in crews:
+                    store.save_lanes(crew.program, crew.halves[0].work, event.halves or crew.halves)
                 checkpointed = time.monotonic()
                 interruption.leave()
                 continue
             if event.ended is not None:
                 session.add(event.ended)
             _prune(event.half, session)
-            reporter.report(tally.progress(running=sum(half.running for half in halves)))
+            session.report(sum(half.running for crew in crews for half in crew.halves))
         interruption.leave()
-    store.drop_lanes(program)
+    for crew in crews:
+        store.drop_lanes(crew.program)
+
+
+def run_group(work: Work, program: str, lanes: int | None, session: Session) -> None:
+    """Runs what is left of a group through lanes."""
+    wanted = {int(trial) for trial in work.group.indices} & session.mine - session.store.done
+    if not wanted:
+        return
+    queue = deque(place for place, trial in enumerate(work.group.indices) if int(trial) in wanted)
+    crew = _make_crew(work, queue, program, work.lanes_per_half(lanes, len(work.group.seeds)), session)
+    _run(partial(segments, crew.halves, queue, crew.pace), [crew], session)
 
 
 def run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared, session: Session) -> None:
     """Has workers run what is left of all groups: takes the trials that ended, stores, reports, and stops if asked."""
-    mine, store, tally, reporter, rungs, *_ = session
-    wanted = mine - store.done
+    store, rungs = session.store, session.rungs
+    wanted = session.mine - store.done
     places = [[i for i, trial in enumerate(work.group.indices) if int(trial) in wanted] for work in works]
     engine = make_engine(crew, packed("data", data))
     queue = Queue(list(map(in_mixed_order, places)), engine.pace) if session.late is None else _LateQueue(session)
@@ -118,14 +153,15 @@ def run_on_workers(works: list[Work], crew: Workers, data: Any, shared: Shared, 
         for returned in dispatch.returned(stop=lambda: bool(interruption)):
             if returned.ended is None:
                 lost += returned.trials.tolist()
+                session.lose(returned.trials.tolist())
                 continue
             if rungs is not None:
                 rungs.adopt(returned.verdicts)
                 rungs.learn(store.new_verdicts())
                 store.save_verdicts(rungs.own)
             session.add(returned.ended)
-            reporter.report(tally.progress(running=dispatch.running))
-        interruption.leave()
+            session.report(dispatch.running)
+        interruption.leave(store.path is not None)
     if lost:
         warnings.warn(
             f"train_many: trials {sorted(lost)} killed three workers in a row and were left out", stacklevel=4
@@ -165,45 +201,10 @@ def run_here(works: list[Work], programs: dict[str, str], lanes: int | None, ses
         run_group(work, programs.get(work.group.name, "")[:16], lanes, session)
 
 
-class _Crew(NamedTuple):
-    """The lanes of a group that may grow.
-
-    Attributes:
-      halves: both of them.
-      pace: of its segments.
-      program: the name of its files of lanes.
-    """
-
-    halves: list[Half]
-    pace: Pace
-    program: str
-
-
 def run_late(lanes: int | None, session: Session) -> None:
     """Runs trials that are decided late, of all groups side by side: asks when lanes are free, and tells what ended."""
-    late, store, reporter = session.late, session.store, session.reporter
-    assert late is not None
     crews: list[_Crew] = []
-    checkpointed = time.monotonic()
-    with interruptible(store.path is not None) as interruption:
-
-        def pause() -> bool:
-            return bool(interruption) or time.monotonic() - checkpointed > _SECONDS_BETWEEN_CHECKPOINTS
-
-        for event in late_segments(partial(_filled, crews, lanes, session), pause):
-            if isinstance(event, AtRest):
-                for crew, work in zip(crews, late.works, strict=False):
-                    store.save_lanes(crew.program, work, crew.halves)
-                checkpointed = time.monotonic()
-                interruption.leave()
-                continue
-            if event.ended is not None:
-                session.add(event.ended)
-            _prune(event.half, session)
-            reporter.report(session.tally.progress(sum(half.running for crew in crews for half in crew.halves)))
-        interruption.leave()
-    for crew in crews:
-        store.drop_lanes(crew.program)
+    _run(partial(late_segments, partial(_filled, crews, lanes, session)), crews, session)
 
 
 def _filled(crews: list[_Crew], lanes: int | None, session: Session) -> list[tuple[Half, Pace]]:
@@ -213,28 +214,30 @@ def _filled(crews: list[_Crew], lanes: int | None, session: Session) -> list[tup
     most = _LATE_LANES_PER_DEVICE * late.works[0].program.mesh.size if lanes is None else lanes
     session.ask(most - sum(half.running for crew in crews for half in crew.halves))
     for place in range(len(crews), len(late.works)):
-        crews.append(_make_crew(late.works[place], late.queues[place], late.programs, most, session))
+        work, queue = late.works[place], late.queues[place]
+        program = late.programs.get(work.group.name, "")[:16]
+        crews.append(_make_crew(work, queue, program, work.lanes_per_half(most, most), session))
     for crew, work, queue in zip(crews, late.works, late.queues, strict=True):
         for half in crew.halves:
+            half.work = work
             if not half.in_flight:
-                half.work = work
                 room = max(0, -(-most // len(crew.halves)) - half.running)  # spread over both halves
                 half.fill(deque(queue.popleft() for _ in range(min(room, len(queue)))))
     return [(half, crew.pace) for crew in crews for half in crew.halves if half.running and not half.in_flight]
 
 
-def _make_crew(work: Work, queue: deque[int], programs: dict[str, str], lanes: int, session: Session) -> _Crew:
-    """The lanes of a group, with saved trials in their places."""
-    program = programs.get(work.group.name, "")[:16]
+def _make_crew(work: Work, queue: deque[int], program: str, lanes_per_half: int, session: Session) -> _Crew:
+    """The lanes of a group, trials of the queue that were saved in their places."""
     saved = session.store.load_lanes(program, work, {int(work.group.indices[place]) for place in queue})
     left = [place for place in queue if place not in saved]
     queue.clear()
     queue.extend(left)
-    halves = make_halves(work, work.lanes_per_half(lanes, lanes), queue, saved)
-    crew = _Crew(halves, Pace(work.program, None if session.rungs is None else session.rungs.first), program)
+    halves = make_halves(work, lanes_per_half, queue, saved)
+    # With a pruner the length of a segment decides who reaches a rung first, and must not depend on the clock.
+    pace = Pace(work.program, None if session.rungs is None else session.rungs.first)
     for half in halves:
-        _prune(half, session)
-    return crew
+        _prune(half, session)  # what was decided before an interruption
+    return _Crew(halves, pace, program)
 
 
 class _LateQueue(Queue):
@@ -257,15 +260,6 @@ class _LateQueue(Queue):
 
     def measure(self, piece: Piece, seconds: float) -> None:
         """Blocks are as large as what was asked for."""
-
-
-def _resumed(
-    program: str, work: Work, wanted: set[int], lanes: int | None, store: Directory
-) -> tuple[list[Half], deque[int]]:
-    """The lanes of a group, saved trials in their places, and the queue of all others."""
-    saved = store.load_lanes(program, work, wanted)
-    queue = deque(i for i, trial in enumerate(work.group.indices) if int(trial) in wanted and i not in saved)
-    return make_halves(work, work.lanes_per_half(lanes, len(work.group.seeds)), queue, saved), queue
 
 
 def _prune(half: Half, session: Session) -> None:

@@ -16,10 +16,15 @@ class Interruption:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def leave(self) -> None:
-        """Ends the process as the signal would have."""
+    def leave(self, is_saved: bool = True) -> None:
+        """Ends the process as the signal would have, and says whether the study is on disk."""
         if self.signal == signal.SIGINT:
-            raise KeyboardInterrupt("train_many: saved; the same call continues from here")
+            kept = (
+                "saved; the same call continues from here"
+                if is_saved
+                else "interrupted; nothing is kept without a directory"
+            )
+            raise KeyboardInterrupt(f"train_many: {kept}")
         if self.signal is not None:
             raise SystemExit(128 + self.signal)
 

@@ -1,7 +1,9 @@
 """Tables: trials that have ended as a DataFrame."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from jaxmlp.population.ended import Ended
@@ -30,6 +32,17 @@ def rows_of(trials: list[dict[str, Any]], ended: Ended) -> dict[int, dict[str, A
     return {
         int(trial): {**trials[int(trial)], **{name: values[i] for name, values in columns.items()}}
         for i, trial in enumerate(ended.trial)
+    }
+
+
+def row_of_lost(row: dict[str, Any], like: Ended) -> dict[str, Any]:
+    """The row of a trial that was left out: its status is "lost", its metrics are NaN; `like` has shapes alone."""
+    nothing: Ended = jax.tree.map(lambda leaf: np.zeros((1, *leaf.shape), leaf.dtype), like)
+    found = {name: np.asarray(values).tolist()[0] for name, values in columns_of(nothing).items()}
+    return {
+        **row,
+        **{name: math.nan if isinstance(value, float) else value for name, value in found.items()},
+        "status": "lost",
     }
 
 

@@ -19,10 +19,29 @@ def recipe(learning_rate, dropout_rate):
     return jaxmlp.classifier((2, 16, 2), optimizer=jaxmlp.adam(learning_rate), dropout_rate=dropout_rate)
 
 
-def study(directory=None, **options):
+class Rounds:
+    """Three rounds of six learning rates around the best one so far: a tuner that waits, and that no order changes."""
+
+    def __init__(self):
+        self.asked, self.center, self.scores = 0, 0.03, {}
+
+    def ask(self):
+        place = self.asked % 6
+        if self.asked == 18 or (place == 0 and len(self.scores) < self.asked):
+            return None
+        if place == 0:
+            self.center = min((score, rate) for rate, score in self.scores.items())[1] if self.scores else self.center
+        self.asked += 1
+        return {"learning_rate": self.center * 2.0 ** (place - 2.5), "dropout_rate": 0.25}
+
+    def tell(self, number, numbers, rows):
+        self.scores[numbers["learning_rate"]] = sum(row["validation_loss"] for row in rows)
+
+
+def study(directory=None, seeds=6, tuned=False, **options):
     data = jaxmlp.load("moons", rows=300)
-    options = {"progress": False, "lanes": 8, **options}
-    return jaxmlp.train_many(recipe, data, seeds=6, directory=directory, **PLAN, **GRID, **options)
+    options = {"progress": False, "lanes": 8, **PLAN, **({"trials": Rounds()} if tuned else GRID), **options}
+    return jaxmlp.train_many(recipe, data, seeds=seeds, directory=directory, **options)
 
 
 def spawned():
@@ -62,6 +81,8 @@ def main():
     parser.add_argument("--lanes", type=int, default=8)
     parser.add_argument("--shard", type=int, nargs=2)
     parser.add_argument("--executor", choices=list(EXECUTORS))
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--coordinator")
     parser.add_argument("--process", type=int)
     parser.add_argument("--slow", type=float, default=0.0, help="seconds to wait after each segment")
@@ -81,8 +102,9 @@ def main():
         time.sleep(options.slow)
 
     shard = None if options.shard is None else tuple(options.shard)
+    what = {"directory": options.directory, "seeds": options.seeds, "tuned": options.tuned, "shard": shard}
     with EXECUTORS[options.executor]() as executor:
-        found = study(options.directory, shard=shard, callback=slowly, lanes=options.lanes, executor=executor)
+        found = study(**what, callback=slowly, lanes=options.lanes, executor=executor)
     print(found, flush=True)
 
 

@@ -1,5 +1,6 @@
 """Trials that are decided late: iterables and tuners drive a study, which remembers what they were asked and told."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 import jaxmlp
 from jaxmlp import load_study, train_many
+from tests.population.test_dispatch import Inline
 
 OPTIONS = {"epochs": 2, "batch_size": 16, "progress": False}
 
@@ -138,6 +140,26 @@ def test_workers_are_asked_for_and_told_too(tmp_path, data, descended):
             study = train_many(recipe, data, **options)
             assert again.calls == tuner.calls[: 2 * count]
     assert study.table().equals(whole.table())
+
+
+@pytest.mark.parametrize("deadly", [[[3], [3], []], [[2, 3], [], []]])
+def test_a_trial_that_kills_its_workers_is_told_as_lost_once_and_runs_again_in_the_next_call(tmp_path, data, deadly):
+    class Noting(Descent):
+        def tell(self, number, numbers, rows):
+            super().tell(number, numbers, rows)
+            notes.append([(row["status"], row["epochs"], np.isnan(row["test_loss"])) for row in rows])
+
+    for call, some in enumerate(deadly):
+        notes, tuner, executor = [], Noting(3), Inline(some)
+        with pytest.warns(UserWarning, match="killed three workers in a row") if some else contextlib.nullcontext():
+            options = {"trials": tuner, "directory": tmp_path, "executor": executor, **OPTIONS}
+            study = train_many(recipe, data, seeds=[4, 2], **options)
+        assert study.done == [trial for trial in range(6) if trial not in some]
+        well = ("finished", 2, False)
+        lost = [("lost", 0, True) if trial in deadly[0] else well for trial in (2, 3)]
+        assert notes == [[well, well], lost, [well, well]] and np.isnan(tuner.losses).tolist() == [False, True, False]
+        if call:  # the others are on disk
+            assert set(executor.flat) == set(deadly[call - 1])
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,10 @@ def test_the_first_signal_is_recorded_and_the_handlers_come_back(handlers):
         assert interruption and interruption.signal == signal.SIGINT
         assert signal.getsignal(signal.SIGINT) == handlers[signal.SIGINT]  # a second one ends the process
     assert {number: signal.getsignal(number) for number in handlers} == handlers
-    with pytest.raises(KeyboardInterrupt, match="train_many: saved; the same call continues from here"):
+    with pytest.raises(KeyboardInterrupt, match="^train_many: saved; the same call continues from here$"):
         interruption.leave()
+    with pytest.raises(KeyboardInterrupt, match="^train_many: interrupted; nothing is kept without a directory$"):
+        interruption.leave(is_saved=False)
 
 
 def test_a_signal_that_is_ignored_stays_ignored():

@@ -88,6 +88,28 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_table(tmp_path, cache, 
     assert_same(load_study(tmp_path), whole)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [("--seeds", 6), ("--seeds", 2, "--tuned")])
+def test_killed_while_it_grows_or_is_tuned_it_goes_on_to_the_same_table(tmp_path, cache, whole, options):
+    chance, tuned = random.Random(20261128), "--tuned" in options
+    if not tuned:
+        succeed(start(tmp_path, cache, "--seeds", 1))
+    for devices in (1, 2):
+        process = start(tmp_path, cache, *options, "--devices", devices, "--slow", 0.05)
+        process.stdout.readline()
+        time.sleep(chance.uniform(0.0, 0.3))
+        kill(process)
+        assert len(load_study(tmp_path).done) < TRIALS
+    succeed(start(tmp_path, cache, *options))
+    ours, theirs = load_study(tmp_path), a_study.study(seeds=2, tuned=True) if tuned else whole
+    places = [one.table().sort_values(["learning_rate", "dropout_rate", "seed"]).index for one in (ours, theirs)]
+    assert (
+        ours.table().loc[places[0]].reset_index(drop=True).equals(theirs.table().loc[places[1]].reset_index(drop=True))
+    )
+    params = [one.params(list(place)) for one, place in zip((ours, theirs), places, strict=True)]
+    jax.tree.map(np.testing.assert_array_equal, *params)
+
+
 @pytest.mark.parametrize(("name", "placement"), [("SIGINT", ("--devices", 2)), ("SIGTERM", ("--lanes", 1))])
 def test_interrupted_it_saves_and_leaves_and_the_same_call_goes_on(tmp_path, cache, whole, name, placement):
     process = start(tmp_path, cache, "--slow", 0.2)
