@@ -14,16 +14,16 @@ import platform
 import time
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from benchmarks import measures
+from benchmarks.drawing import figures
 from benchmarks.first_result import first_result
 from benchmarks.gpu import gpu
 from benchmarks.limits import measured
 from benchmarks.peers import PEERS, WORKERS
 from benchmarks.processes import Processes
-from benchmarks.report import TABLES, figures, markdown
+from benchmarks.report import TABLES, markdown
 from benchmarks.scaling import scaling
+from experiments.figures import save
 
 PARTS = {
     "step": measures.step,
@@ -114,8 +114,7 @@ def write(results, folder, name):
     (folder / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / f"{name}.md").write_text(markdown(results))
     for label, figure in figures(results).items():
-        figure.savefig(folder / f"{name}_{label}.png", dpi=150)
-        plt.close(figure)
+        save(figure, folder / f"{name}_{label}.png")
 
 
 def say(text):

@@ -24,9 +24,7 @@ import numpy as np
 
 import jaxmlp
 from benchmarks.ratios import ratio
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from experiments.figures import COLORS, LOOK, MARKERS, STYLES, legend_above, panel, save
 
 RATES = [0.0003, 0.001, 0.01, 0.03]
 WORKERS = [8 * 2**i for i in range(10)]
@@ -168,24 +166,26 @@ def simulated(measured, longer, workers, trials=TRIALS):
     }
 
 
-def figure(measured, rows, path):
+def draw(measured, rows, folder):
     """Efficiency and tail over workers, a line for each size of a study."""
-    shown, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharex=True)
-    for color, longer in zip(("#0072B2", "#D55E00", "#009E73"), LONGER, strict=True):
-        mine = [row for row in rows if row["longer"] == longer]
-        seconds = longer * np.mean(measured["epochs"]) * measured["epoch_s"]
-        for axis, name in zip(axes, ("efficiency", "tail"), strict=True):
-            label = f"{TRIALS:,} trials of {seconds:.2g} s"
-            axis.plot([row["workers"] for row in mine], [row[name] for row in mine], "o-", color=color, label=label)
-    axes[0].set(xscale="log", ylim=(0, 1.05), ylabel="time of trials / (workers x time)")
-    axes[1].set(ylim=(0, 1.05), ylabel="share of the time with an idle worker")
-    for axis in axes:
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(WORKERS, [f"{count:,}" for count in WORKERS], rotation=45)
-        axis.set_xlabel("one-core workers (simulated)")
-        axis.grid(alpha=0.3)
-    axes[0].legend(frameon=False, fontsize=8)
-    shown.savefig(path, dpi=120)
+    parts = {
+        "efficiency": ("Time of trials / (workers x time)", "efficiency, %"),
+        "tail": ("Time with an idle worker", "time with an idle worker, %"),
+    }
+    with matplotlib.rc_context(LOOK):
+        for name, (title, label) in parts.items():
+            shown, axes = panel(title, f"Simulated: {TRIALS:,} trials, a line for each length of a trial.")
+            for place, longer in enumerate(LONGER):
+                mine = [row for row in rows if row["longer"] == longer]
+                seconds = longer * np.mean(measured["epochs"]) * measured["epoch_s"]
+                look = {"color": COLORS[place], "linestyle": STYLES[place], "marker": MARKERS[place], "markersize": 5}
+                shares = [100 * row[name] for row in mine]
+                axes.plot([row["workers"] for row in mine], shares, label=f"{seconds:.2g} s", **look)
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(WORKERS, [f"{count:,}" for count in WORKERS], rotation=45)
+            axes.set(ylim=(-3, 103), xlabel="one-core workers", ylabel=label)
+            legend_above(axes, columns=3)
+            save(shown, folder / f"clusters_{name}.png")
 
 
 def main(arguments=None):
@@ -204,7 +204,7 @@ def main(arguments=None):
     rows = [simulated(measured, longer, workers) for longer in LONGER for workers in WORKERS]
     measured["simulated"] = rows
     file.write_text(json.dumps(measured, indent=1))
-    figure(measured, rows, options.out / "clusters.png")
+    draw(measured, rows, options.out)
     for row in rows:
         print("x {longer:>3}, {workers:>5,} workers: {seconds:9.1f} s, efficiency {efficiency:.2f}".format(**row))
     shown = ("seconds", "ratio", "worker_s_per_block", "driver_s_per_block", "epoch_s")

@@ -1,21 +1,6 @@
-"""The results as tables in Markdown and as figures."""
-
-import matplotlib
-
-matplotlib.use("Agg")  # figures are written to files: no display is needed
-
-import matplotlib.pyplot as plt
+"""The results as tables in Markdown."""
 
 from benchmarks.peers import PEERS
-
-# Okabe & Ito 2008, readable with any kind of color vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LAWS = {
-    "width": "width of two hidden layers",
-    "depth": "hidden layers of 128 units",
-    "batch": "batch size",
-    "seeds": "seeds at once (time per step of each)",
-}
 
 
 def markdown(results):
@@ -208,79 +193,3 @@ TABLES = {
     "scaling": ("Scaling", scaling_table),
     "gpu": ("GPU", gpu_table),
 }
-
-
-def figures(results):
-    """The figures for which there are results: a dict from name to Matplotlib figure."""
-    made = {}
-    rows = [row for name in ("step", "run", "seeds") for row in results.get(name, ())]
-    rows = [row for row in rows if row["measure"] in ("step", "run", "64 seeds")]
-    if rows:
-        made["side_by_side"] = side_by_side(rows)
-    if len({row["seeds"] for row in results.get("seeds", ())}) > 1:
-        made["seeds"] = seeds_figure(results["seeds"])
-    if results.get("scaling"):
-        made["scaling"] = scaling_figure(results["scaling"])
-    return made
-
-
-def side_by_side(rows):
-    """The time of every peer over that of jaxmlp: a panel for each measurement, a marker for each network."""
-    measures = list(dict.fromkeys(row["measure"] for row in rows))
-    names = [name for name in PEERS if any(name in row["ratio"] for row in rows)]
-    figure, axes = plt.subplots(
-        1, len(measures), figsize=(3.9 * len(measures) + 1, 5), sharey=True, squeeze=False, layout="constrained"
-    )
-    for axis, measure in zip(axes[0], measures, strict=True):
-        for place, row in enumerate([row for row in rows if row["measure"] == measure]):
-            there = [name for name in names if name in row["ratio"]]
-            times = [1 / row["ratio"][name]["median"] for name in there]
-            heights = [names.index(name) + 0.16 * (place - 1.5) for name in there]
-            axis.plot(times, heights, "os^D"[place], color=COLORS[place], label=row["network"], markersize=6)
-        axis.axvline(1, color="black", linewidth=1)
-        axis.set(xscale="log", xlabel="time / time of jaxmlp", title=measure, ylim=(len(names) - 0.4, -0.6))
-        axis.grid(alpha=0.25)
-        axis.set_yticks(range(len(names)), names)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=4, loc="outside lower center", frameon=False)
-    return figure
-
-
-def seeds_figure(rows):
-    """Microseconds per step of one training by the number of trainings at once, a panel for each network."""
-    counted = [row["network"] for row in rows]
-    networks = [network for network in dict.fromkeys(counted) if counted.count(network) > 1]  # one point makes no line
-    names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
-    figure, axes = plt.subplots(
-        1, len(networks), figsize=(3.4 * len(networks) + 1.5, 4.4), squeeze=False, layout="constrained"
-    )
-    for axis, network in zip(axes[0], networks, strict=True):
-        there = [row for row in rows if row["network"] == network]
-        for place, name in enumerate(names):
-            line = [(row["seeds"], row["us_a_step"][name]["median"]) for row in there if name in row["us_a_step"]]
-            axis.plot(*zip(*line, strict=True), "o-", color=COLORS[place], label=name, markersize=4)
-        axis.plot(
-            [row["seeds"] for row in there], [row["limit_us"] for row in there], "k:", label="limit of the machine"
-        )
-        axis.set(xscale="log", yscale="log", xlabel="seeds at once", title=network)
-        axis.grid(alpha=0.25)
-    axes[0][0].set_ylabel("µs per step of one training")
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, ncols=2 + len(networks), loc="outside lower center", frameon=False)
-    return figure
-
-
-def scaling_figure(rows):
-    """Microseconds per step along each law, and the limit of the machine."""
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.6), layout="constrained")
-    for axis, (law, label) in zip(axes.flat, LAWS.items(), strict=True):
-        for place, name in enumerate(dict.fromkeys(row["law"] for row in rows if row["law"].split(",")[0] == law)):
-            line = [row for row in rows if row["law"] == name]
-            values = [row["value"] for row in line]
-            axis.plot(values, [row["us_a_step"]["median"] for row in line], "o-", color=COLORS[place], label=name)
-            if name == law:
-                axis.plot(values, [row["limit_us"] for row in line], "k:", label="matrix products and memory only")
-        axis.set(xscale="log", yscale="log", xlabel=label, ylabel="µs per step")
-        axis.grid(alpha=0.25)
-        axis.legend(frameon=False, fontsize=9)
-    return figure

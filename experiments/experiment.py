@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 
+from experiments.figures import described, save
 from experiments.textbook import NAMES
 from experiments.verdicts import Verdict
 
@@ -70,6 +70,7 @@ def run(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [_save(folder, label, figure) for label, figure in finding.figures.items()]
+    shown = zip(files, finding.figures.values(), strict=True)
     record = {
         "question": question(name),
         "options": options or "defaults",
@@ -77,7 +78,7 @@ def run(
         "environment": environment(),
         "verdicts": [verdict._asdict() for verdict in finding.verdicts],
         **({"timings": [verdict._asdict() for verdict in finding.timings]} if finding.timings else {}),
-        "figures": files,
+        "figures": {file: "" if isinstance(figure, bytes) else described(figure) for file, figure in shown},
         "numbers": finding.numbers,
     }
     (folder / f"{name}.json").write_text(json.dumps(record, indent=1, default=_plain) + "\n")
@@ -102,10 +103,8 @@ def _save(folder, label, figure):
     if isinstance(figure, bytes):
         (folder / label).write_bytes(figure)
         return label
-    file = f"{label}.png"
-    figure.savefig(folder / file, dpi=150)
-    plt.close(figure)
-    return file
+    save(figure, folder / f"{label}.png")
+    return f"{label}.png"
 
 
 def _plain(value):

@@ -1,5 +1,6 @@
 """The gallery: one page with the question, the verdicts and the figures of every experiment, from its files."""
 
+import html
 import json
 import os
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from experiments.experiment import NAMES
 
 _MARKS = {True: "**yes**", False: "**no**", None: "**cannot tell**"}
+_WIDTH = 400  # pixels
 _HEAD = """# What the textbook says, measured
 
 Every claim of a course on multi-layer perceptrons as an experiment: one question, one file, its figures, and verdicts
@@ -44,8 +46,14 @@ def _section(folder, home, name):
     if "timings" in record:
         lines += ["", f"Run times on {_machine(record)}, which differ on other processors:", ""]
         lines += _listed(record["timings"])
-    images = [file for file in record["figures"] if file.endswith((".png", ".gif", ".svg"))]
-    return "\n".join([*lines, "", *(f"![{name}: {record['question']}]({place}/{file})" for file in images), ""])
+    images = {file: said for file, said in record["figures"].items() if file.endswith((".png", ".gif", ".svg"))}
+    shown = [_image(f"{place}/{file}", f"{name}: {said or record['question']}") for file, said in images.items()]
+    return "\n".join([*lines, "", *shown, ""])
+
+
+def _image(source, alt):
+    """Two of them fit beside each other, and one on a phone."""
+    return f'<img src="{source}" alt="{html.escape(alt)}" width="{_WIDTH}">'
 
 
 def _listed(verdicts):

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 import jaxmlp
+from experiments.figures import save
 from experiments.study_figures import draw_advantages, draw_ranks
 from experiments.study_page import page
 from jaxmlp import statistics
@@ -152,8 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (options.out / "README.md").write_text(page(results, BASELINE), encoding="utf-8")
-    draw_advantages(results, BASELINE).savefig(options.out / "advantages.png", dpi=160)
-    draw_ranks(results).savefig(options.out / "ranks.png", dpi=160)
+    save(draw_advantages(results, BASELINE), options.out / "advantages.png")
+    save(draw_ranks(results), options.out / "ranks.png")
 
 
 if __name__ == "__main__":

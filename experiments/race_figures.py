@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from experiments import animation
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, INK, LOOK, NO_GRID, legend_above, panel, panels
 from experiments.surfaces import GLOBAL_MINIMUM, LOCAL_MINIMUM, LOCAL_WELL, two_wells, valley
 from experiments.verdicts import mean_interval
 
@@ -21,46 +21,52 @@ RACE = {
 }
 SIZES = dict(zip(RACE, (17, 14, 12, 8, 11), strict=True))  # of the last points: a larger one shows behind a smaller
 PAPER = "#0B0D14"
-INK = "#E8E8E8"
+PALE = "#E8E8E8"
 DARK = LOOK | {
     "figure.facecolor": PAPER,
     "savefig.facecolor": PAPER,
     "axes.facecolor": PAPER,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), PALE),
+    "grid.color": PALE,
 }
 SIDES = (-4.2, 4.2), (-3.0, 3.0)
 VALLEY_SIDES = (-1.4, 5.0), (-1.2, 3.0)
 
 
 def still(paths, rate, numbers, starts):
-    """Left: the map with one path per method. Right: the share of starts that escape, by learning rate.
+    """The map with one path per method, and the share of starts that escape, by learning rate.
 
     Args:
       paths: a dict from a method to its path (steps + 1, 2).
       rate: the learning rate of all paths.
-      numbers: of the finding; those on escapes are shown on the right.
+      numbers: of the finding, those on escapes.
       starts: how many starts each share is of.
     """
     steps = len(next(iter(paths.values()))) - 1
     with plt.rc_context(DARK):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), width_ratios=(4, 3))
-        draw_map(figure, left)
+        map_note = f"One start, {steps} steps, learning rate {rate:g} for all. Large: the last points."
+        figure, axes = panel("The race on a map", map_note, height=4.6)
+        draw_map(figure, axes, orientation="horizontal")
         for name, path in paths.items():
-            line(left, name, path, label=name)
-            left.plot(*path[-1], RACE[name][1], color=RACE[name][0], markersize=SIZES[name], markeredgecolor=PAPER)
-        left.legend(loc="lower right", fontsize=11)
-        left.set_title(f"One start, {steps} steps, learning rate {rate:g} for all", **TITLE)
-        for name, share in numbers["escaped by rate"].items():
-            color, marker = RACE[name]
-            band = np.transpose(numbers["escaped by rate, 95 % interval"][name])
-            style = {"color": color, "marker": marker, "linewidth": 1.8, "markersize": 5}
-            right.plot(numbers["rates"], share, label=name, **style)
-            right.fill_between(numbers["rates"], *band, color=color, alpha=0.25, linewidth=0)
-        right.plot([rate, rate], [0, 1], color=INK, linestyle=":", linewidth=1.2, label="rate of the map")
-        right.set(xscale="log", xlabel="learning rate", ylabel="share of starts that escape", ylim=(-0.03, 1.32))
-        right.set_yticks(np.linspace(0, 1, 6))
-        right.set_title(f"{starts} random starts: share and 95 % interval", **TITLE)
-        right.legend(loc="upper left", fontsize=10, ncols=2)
+            line(axes, name, path, label=name)
+            axes.plot(*path[-1], RACE[name][1], color=RACE[name][0], markersize=SIZES[name], markeredgecolor=PAPER)
+        legend_above(axes)
+        return {"race": figure, "race_rates": by_rate(rate, numbers, starts)}
+
+
+def by_rate(rate, numbers, starts):
+    """The share of starts that escape, by learning rate."""
+    note = f"Shares of {starts} random starts; bands: 95 % intervals. Dotted: the rate of the map."
+    figure, axes = panel("Starts that escape by learning rate", note, height=3.8)
+    for name, share in numbers["escaped by rate"].items():
+        color, marker = RACE[name]
+        band = 100 * np.transpose(numbers["escaped by rate, 95 % interval"][name])
+        style = {"color": color, "marker": marker, "linewidth": 1.8, "markersize": 5}
+        axes.plot(numbers["rates"], 100 * np.asarray(share), label=name, **style)
+        axes.fill_between(numbers["rates"], *band, color=color, alpha=0.25, linewidth=0)
+    axes.axvline(rate, color=PALE, linestyle=":", linewidth=1.2)
+    axes.set(xscale="log", xlabel="learning rate", ylabel="starts that escape, %", ylim=(-3, 103))
+    legend_above(axes)
     return figure
 
 
@@ -69,7 +75,7 @@ def film(label, paths, rate, count):
     with plt.rc_context(DARK):
         figure, axes = plt.subplots(figsize=(6.4, 4.8), dpi=100)
         draw_map(figure, axes)
-        axes.set_title(f"Learning rate {rate:g} for all", **TITLE)
+        axes.set_title(f"The race on a map: learning rate {rate:g} for all", loc="left", fontsize=12)
         lines = {name: line(axes, name, path[:1], name, animated=True) for name, path in paths.items()}
         heads = {
             name: axes.plot([], [], mark, color=color, markersize=SIZES[name], markeredgecolor=PAPER, animated=True)[0]
@@ -90,19 +96,19 @@ def film(label, paths, rate, count):
     return {f"{label}.gif": animation.gif(pictures, fps=12), f"{label}.mp4": animation.mp4(pictures, fps=12)}
 
 
-def draw_map(figure, axes):
+def draw_map(figure, axes, orientation="vertical"):
     """The two wells from above, dark enough for every color of the race."""
     x, y = np.meshgrid(np.linspace(*SIDES[0], 211), np.linspace(*SIDES[1], 151))
     height = np.asarray(jax.vmap(jax.vmap(two_wells))(jnp.stack([x, y], axis=-1)))
     levels = np.linspace(-1.75, 2.75, 13)
     filled = axes.contourf(x, y, height, levels, cmap=dark_map(), extend="both")
     axes.contour(x, y, height, levels, colors="#59617A", linewidths=0.5, linestyles="solid")
-    figure.colorbar(filled, ax=axes, label="height", shrink=0.9, ticks=[-1, 0, 1, 2])
+    figure.colorbar(filled, ax=axes, label="height", orientation=orientation, shrink=0.9, ticks=[-1, 0, 1, 2])
     axes.set(xlabel="first weight", ylabel="second weight", xlim=SIDES[0], ylim=SIDES[1])
     axes.grid(False)
-    arrow = {"arrowstyle": "-", "color": INK}
-    axes.annotate("global minimum", GLOBAL_MINIMUM, (-3.9, -1.9), color=INK, arrowprops=arrow)
-    axes.annotate("local minimum", LOCAL_MINIMUM, (-0.4, 2.1), color=INK, arrowprops=arrow)
+    arrow = {"arrowstyle": "-", "color": PALE}
+    axes.annotate("global minimum", GLOBAL_MINIMUM, (-3.9, -1.9), color=PALE, arrowprops=arrow)
+    axes.annotate("local minimum", LOCAL_MINIMUM, (-0.4, 2.1), color=PALE, arrowprops=arrow)
 
 
 def dark_map():
@@ -118,21 +124,21 @@ def line(axes, name, path, label, **options):
 def by_start(rows, rates, escaped):
     """A map for each method: where the descent starts against its learning rate, shaded by the share that escapes."""
     starts = len(next(iter(escaped.values())))
-    with plt.rc_context(LOOK | {"axes.grid": False}):
-        figure, panels = plt.subplots(1, len(escaped), figsize=(13, 4.4), sharey=True)
-        for axes, (name, every) in zip(panels, escaped.items(), strict=True):
-            image = axes.pcolormesh(edges(rates), rows, every.mean(axis=0).T, cmap="cividis", vmin=0, vmax=1)
-            axes.set(xscale="log", xlabel="learning rate")
-            axes.set_title(name, **TITLE)
-        panels[0].set_ylabel("first weight at the start")
-        panels[0].set_yticks([LOCAL_WELL[0], 2, 2.5, 3, 3.5, 4])
-        figure.colorbar(image, ax=panels, label="share that escapes", shrink=0.9)
-        x, y = LOCAL_MINIMUM
-        figure.suptitle(
-            f"Starts between the local well's center ({LOCAL_WELL[0]:g}) and the rim ({rows[-1]:g}), {starts} in each "
-            f"cell; the local minimum itself is at ({x:.2f}, {y:.2f})",
-            fontsize=12,
-        )
+    x, y = LOCAL_MINIMUM
+    note = (
+        f"Starts between the local well's center ({LOCAL_WELL[0]:g}) and the rim ({rows[-1]:g}), {starts} in each "
+        f"cell. The local minimum itself is at ({x:.2f}, {y:.2f})."
+    )
+    with plt.rc_context(NO_GRID):
+        figure, every = panels("Starts that escape", note, 6.6, len(escaped), 1, sharex=True, sharey=True)
+        for axes, (name, one) in zip(every[:, 0], escaped.items(), strict=True):
+            shares = 100 * one.mean(axis=0).T
+            image = axes.pcolormesh(edges(rates), rows, shares, cmap="cividis", vmin=0, vmax=100)
+            axes.set(xscale="log", yticks=[2, 3, 4])
+            axes.set_title(name, loc="left", fontsize=11.5)
+        every[-1, 0].set_xlabel("learning rate")
+        every[len(every) // 2, 0].set_ylabel("first weight at the start")
+        figure.colorbar(image, ax=every, label="starts that escape, %", shrink=0.6, aspect=30)
     return figure
 
 
@@ -145,39 +151,37 @@ def edges(rates):
 def genealogy(paths, rates, falls):
     """A panel for each method: its path down the valley at its best rate, and the mean fall over seeds."""
     steps, seeds = len(next(iter(paths.values()))) - 1, len(next(iter(falls.values())))
-    with plt.rc_context(LOOK | {"axes.grid": False}):
-        figure, panels = plt.subplots(3, 3, figsize=(10.5, 7.6))
-        for axes, (name, path) in zip(panels.flat, paths.items(), strict=True):
-            sides, note = sides_of(path)
-            draw_valley(axes, *sides)
-            axes.plot(*path.T, color=COLORS[0], marker=".", markersize=4, linewidth=1, label="path, a dot per step")
-            axes.plot(*path[-1], "D", color=COLORS[1], markersize=6, label=f"after {steps} steps")
-            axes.plot(0, 0, "+", color="black", markersize=12, label="minimum")
+    note = (
+        f"Above: the best learning rate, and by how many powers of ten the height falls in {steps} steps, mean of "
+        f"{seeds} starts with its 95 % interval. The path is from one start. Of Nadam the axes are wider."
+    )
+    with plt.rc_context(NO_GRID):
+        figure, every = panels("Paths down a valley 100 times steeper across than along", note, 8.4, 5, 2)
+        for axes, (name, path) in zip(every.flat, paths.items(), strict=False):
+            draw_valley(axes, *sides_of(path))
+            axes.plot(*path.T, color=COLORS[0], marker=".", markersize=3, linewidth=0.9, label="path, a dot per step")
+            axes.plot(*path[-1], "D", color=COLORS[1], markersize=5, label=f"after {steps} steps")
+            axes.plot(0, 0, "+", color=INK, markersize=11, label="minimum")
             low, middle, high = mean_interval(falls[name])
-            axes.set_title(f"{name}: {middle:.1f} decades [{low:.1f}, {high:.1f}]", loc="left", fontsize=10.5)
-            axes.text(0.02, 0.04, f"rate {rates[name]:.2g}{note}", transform=axes.transAxes)
-        for axes in panels[-1]:
-            axes.set_xlabel("first weight")
-        for axes in panels[:, 0]:
-            axes.set_ylabel("second weight")
-        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        figure.suptitle(
-            f"A valley 100 times steeper across than along, each method at its best learning rate:\npowers of ten that "
-            f"the height falls in {steps} steps, mean of {seeds} starts [95 % interval]; the path is from one start",
-            fontsize=12,
-        )
+            said = f"{name}, rate {rates[name]:.2g}\n{middle:.1f} [{low:.1f}, {high:.1f}]"
+            axes.set_title(said, loc="left", fontsize=9.5)
+            axes.tick_params(labelsize=9)
+        every[4, 0].set_xlabel("first weight")
+        every[2, 0].set_ylabel("second weight")
+        every[4, 1].axis("off")
+        every[4, 1].legend(*every[0, 0].get_legend_handles_labels(), loc="center", fontsize=9.5)
     return figure
 
 
 def sides_of(path):
-    """The sides of a panel in which the whole path lies, as wide as the others if possible; and a note if not."""
+    """The sides of a panel in which the whole path lies, as wide as the others if possible."""
     low, high = np.transpose(VALLEY_SIDES)
     if np.all((path >= low) & (path <= high)):
-        return VALLEY_SIDES, ""
+        return VALLEY_SIDES
     center, reach = (path.min(axis=0) + path.max(axis=0)) / 2, np.ptp(path, axis=0)
     factor = 1.1 * np.max(reach / (high - low))
     half = factor * (high - low) / 2
-    return tuple(zip(center - half, center + half, strict=True)), "; wider axes"
+    return tuple(zip(center - half, center + half, strict=True))
 
 
 def draw_valley(axes, xlim, ylim):

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 import jaxmlp
+from experiments.figures import save
 from experiments.rerun_figure import draw
 from jaxmlp.compare import (
     PROTOCOLS,
@@ -250,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def write(results: dict[str, Any], folder: Path) -> None:
     """Writes reruns.json and reruns.png."""
     (folder / "reruns.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    draw(results).savefig(folder / "reruns.png", dpi=140)
+    save(draw(results), folder / "reruns.png")
 
 
 if __name__ == "__main__":

@@ -30,11 +30,11 @@ class Measured(SphinxDirective):
 
 
 def in_markdown(name, record, stems):
-    wanted = [file for file in record["figures"] if file.endswith((".png", ".gif"))]
-    wanted = [file for file in wanted if not stems or Path(file).stem in stems]
     images = [
-        f"![{record['question']}](/../experiments/results/{file})\n"
-        for file in wanted
+        f"![{_plain(said or record['question'])}](/../experiments/results/{file})"
+        for file, said in record["figures"].items()
+        if file.endswith((".png", ".gif"))
+        and (not stems or Path(file).stem in stems)
     ]
     verdicts = [
         f"- {_MARKS[row['holds']]}: {row['claim']} ({row['evidence']})"
@@ -44,8 +44,20 @@ def in_markdown(name, record, stems):
     machine = f"{where['processor']}, JAX {where['jax']}"
     source = f"*`python -m experiments {name}`: {record['seconds']:.0f} s of processor time on {machine}*"
     return "\n".join(
-        [f"**Measured: {record['question']}**\n", *images, *verdicts, "", source]
+        [
+            f"**Measured: {record['question']}**\n",
+            *images,
+            "",
+            *verdicts,
+            "",
+            source,
+        ]
     )
+
+
+def _plain(text):
+    """The text without what Markdown would read as markup."""
+    return text.replace("[", "\\[").replace("]", "\\]").replace("*", "\\*")
 
 
 def setup(app):

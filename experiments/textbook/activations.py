@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import COLORS, INK, LOOK, STYLES, panel
 
 DEPTHS = (1, 3, 6)
 WIDTH = 16
@@ -48,7 +48,7 @@ def run(seeds=20, steps=300, depths=DEPTHS):
         "training loss of logistic regression": floor,
     }
     judged = judge(max(depths), accuracies, losses, differences, floor)
-    return Finding(judged, numbers, {"activations": figure(data.train, trained, accuracies)})
+    return Finding(judged, numbers, draw(data.train, trained, accuracies))
 
 
 def judge(deepest, accuracies, losses, differences, floor):
@@ -103,37 +103,45 @@ def logistic_regression(batch):
     return -np.mean(np.log(model.predict_proba(inputs)[np.arange(len(labels)), labels]))
 
 
-def figure(batch, trained, accuracies):
+def draw(batch, trained, accuracies):
     deepest = max(depth for _, depth in trained)
-    shown = ((WITHOUT, min(depth for _, depth in trained)), (WITHOUT, deepest), (WITH, deepest))
+    shown = {
+        "line": (WITHOUT, min(depth for _, depth in trained)),
+        "linear": (WITHOUT, deepest),
+        "relu": (WITH, deepest),
+    }
     with plt.rc_context(LOOK):
-        drawing, axes = plt.subplots(1, 4, figsize=(14, 3.9), width_ratios=(1, 1, 1, 1.1))
-        for axis, case in zip(axes, shown, strict=False):
-            draw_regions(axis, batch, trained[case][0], ACTIVATIONS[case[0]])
-            axis.set_title(f"{case[1]} layer{'s' * (case[1] > 1)} {case[0]}", **TITLE)
-        axes[0].set_ylabel("second input (standard deviations)")
-        for place, name in enumerate(ACTIVATIONS):
-            depths = [depth for other, depth in accuracies if other == name]
-            runs = 100 * np.array([accuracies[name, depth] for depth in depths])
-            style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
-            axes[3].plot(depths, runs.mean(axis=1), label=name, **style)
-            axes[3].fill_between(depths, *np.quantile(runs, (0.1, 0.9), axis=1), color=COLORS[place], alpha=0.2)
-        axes[3].set(
-            xlabel="layers", ylabel="test accuracy (%)", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101)
-        )
-        axes[3].set_title(f"Mean of {len(trained[shown[0]])} seeds, 10 % to 90 %", **TITLE)
-        axes[3].legend(loc="center right")
-    return drawing
+        figures = {
+            f"activations_{place}": draw_regions(batch, trained[case][0], *case) for place, case in shown.items()
+        }
+        return {"activations": draw_accuracies(accuracies)} | figures
 
 
-def draw_regions(axis, batch, params, activation):
+def draw_accuracies(accuracies):
+    seeds = len(next(iter(accuracies.values())))
+    figure, axis = panel("Accuracy by number of layers", f"Lines: means of {seeds} seeds; bands: 10 % to 90 %.")
+    for place, name in enumerate(ACTIVATIONS):
+        depths = [depth for other, depth in accuracies if other == name]
+        runs = 100 * np.array([accuracies[name, depth] for depth in depths])
+        style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os"[place], "linewidth": 2}
+        axis.plot(depths, runs.mean(axis=1), label=name, **style)
+        axis.fill_between(depths, *np.quantile(runs, (0.1, 0.9), axis=1), color=COLORS[place], alpha=0.2, linewidth=0)
+    axis.set(xlabel="layers", ylabel="test accuracy, %", xticks=depths, yticks=range(80, 101, 5), ylim=(79, 101))
+    axis.legend(loc="center right")
+    return figure
+
+
+def draw_regions(batch, params, name, depth):
+    note = "Dots: training rows, the colors their labels; behind them the label that the network gives. One seed."
+    figure, axis = panel(f"{depth} layer{'s' * (depth > 1)} {name}", note, height=3.6)
     x, y = np.meshgrid(np.linspace(-2.5, 2.5, 200), np.linspace(-2.5, 2.5, 200))
-    logits = jaxmlp.apply(params, jnp.asarray(np.stack([x, y], axis=-1), jnp.float32), activation)
+    logits = jaxmlp.apply(params, jnp.asarray(np.stack([x, y], axis=-1), jnp.float32), ACTIVATIONS[name])
     side = np.asarray(logits[..., 1] - logits[..., 0])
     axis.contourf(x, y, side, levels=[-np.inf, 0, np.inf], colors=[COLORS[0], COLORS[4]], alpha=0.25)
-    axis.contour(x, y, side, levels=[0], colors="black", linewidths=1.5)
+    axis.contour(x, y, side, levels=[0], colors=INK, linewidths=1.5)
     for label, (color, marker) in enumerate(zip((COLORS[0], COLORS[1]), "ox", strict=True)):
         rows = np.asarray(batch.inputs)[np.asarray(batch.targets) == label]
         axis.plot(*rows.T, marker, color=color, markersize=3, alpha=0.5)
-    axis.set(xlabel="first input (standard deviations)", aspect="equal")
+    axis.set(xlabel="first input, standard deviations", ylabel="second input, standard deviations", aspect="equal")
     axis.grid(visible=False)
+    return figure

@@ -19,7 +19,7 @@ import pandas as pd
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import LOOK, MARKERS, STYLES, color_of, panel
 
 BATCH_SIZE = 128
 DROPOUT = 0.5
@@ -115,16 +115,16 @@ def at_best_rate(cost):
 
 
 def draw(curves, rates, name, hidden):
+    seeds = len(next(iter(curves.values())))
+    note = f"{name}, {' and '.join(map(str, hidden))} hidden units. Means of {seeds} seeds, bands: 95 % intervals."
     with plt.rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(8, 4.8))
+        figure, axes = panel("Training cost under dropout", note, height=3.4)
         for place, (method, curve) in enumerate(curves.items()):
             low, middle, high = np.transpose([verdicts.mean_interval(column) for column in curve.T])
             epochs = np.arange(1, len(middle) + 1)
-            look = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os^Dv"[place], "markersize": 4}
+            look = {"color": color_of(method), "linestyle": STYLES[place], "marker": MARKERS[place], "markersize": 4}
             axes.plot(epochs, middle, linewidth=1.8, label=f"{method}, rate {rates[method]:.2g}", **look)
-            axes.fill_between(epochs, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
-        axes.set(xlabel="epoch", ylabel="training cost with dropout (nats)")
-        title = f"{name}: a network of {' and '.join(map(str, hidden))} hidden units with dropout"
-        axes.set_title(title, **TITLE)
+            axes.fill_between(epochs, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel="training cost with dropout, nats")
         axes.legend()
     return figure

@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, COLORS, LOOK, STYLES, panel
 
 WIDTHS = (2, 4, 8, 16, 32, 64, 128)
 FUNCTIONS = {
@@ -29,6 +29,7 @@ FUNCTIONS = {
     "jump": lambda x: np.where(x > 0, 1.0, -1.0),
 }
 POINTS, BATCH = 256, 64
+PLACES = np.linspace(-1, 1, 500, dtype=np.float32)  # at which the figure shows what networks make of the fast wave
 LEARNING_RATE = 0.02
 
 
@@ -49,7 +50,7 @@ def run(seeds=20, epochs=400, widths=WIDTHS):
     return Finding(
         judge(solved, trained, jump, [str(width) for width in widths]),
         {"median_rms_error": medians},
-        {"approximation": draw(study, solved, trained, widths)},
+        draw(fits(study, [width for width in (4, 16, 128) if width in widths]), solved, trained, widths),
     )
 
 
@@ -136,38 +137,43 @@ def judge(solved, trained, jump, widths):
     ]
 
 
-def draw(study, solved, trained, widths):
+def draw(fitted, solved, trained, widths):
     with plt.rc_context(LOOK):
-        figure, axes = plt.subplots(1, 3, figsize=(12.5, 4.2), width_ratios=(1.1, 1.1, 1.2))
-        axes[1].sharey(axes[0])
-        draw_errors(axes[0], solved, widths, "Output weights solved")
-        draw_errors(axes[1], trained, widths, "All weights trained")
-        axes[0].set(ylabel="root mean squared error\n(median of seeds, 10 % to 90 %)")
-        axes[0].legend(loc="lower left")
-        draw_fits(axes[2], study, [width for width in (4, 16, 128) if width in widths])
-    return figure
+        return {
+            "approximation_solved": draw_errors(solved, widths, "Error, output weights solved"),
+            "approximation_trained": draw_errors(trained, widths, "Error, all weights trained"),
+            "approximation_wave": draw_fits(fitted),
+        }
 
 
-def draw_errors(axis, errors, widths, title):
+def draw_errors(errors, widths, title):
+    figure, axis = panel(title, BAND.format(len(next(iter(errors.values())))))
     for name, color, style, marker in zip(FUNCTIONS, COLORS, STYLES, "osD^", strict=False):
         quantiles = [np.quantile(errors[name, str(width)], (0.1, 0.5, 0.9)) for width in widths]
         low, middle, high = np.maximum(np.array(quantiles).T, 1e-5)
         axis.plot(widths, middle, color=color, linestyle=style, marker=marker, linewidth=2, label=name)
         axis.fill_between(widths, low, high, color=color, alpha=0.15, linewidth=0)
-    axis.set(xscale="log", yscale="log", xlabel="hidden units")
+    axis.set(xscale="log", yscale="log", xlabel="hidden units", ylabel="root mean squared error", ylim=(1e-4, 1.2))
     axis.set_xticks(widths, [str(width) for width in widths])
     axis.minorticks_off()
-    axis.set_title(title, **TITLE)
+    axis.legend(loc="lower left")
+    return figure
 
 
-def draw_fits(axis, study, widths):
-    """The fast wave as the networks of the first seed approximate it."""
-    x = jnp.linspace(-1, 1, 500)
-    axis.plot(x, FUNCTIONS["fast wave"](np.asarray(x)), color="0.75", linewidth=5, label="fast wave")
-    for width, color, style in zip(widths, COLORS[1:], STYLES[::-1], strict=False):
+def fits(study, widths):
+    """What the networks of the first seed make of the fast wave, by width."""
+    found = {}
+    for width in widths:
         trial = study.table().query(f"recipe == '{width}' and function == 1").index[0]
-        fit = jaxmlp.apply(study.params(trial), x[:, None])[:, 0]
-        axis.plot(x, fit, color=color, linestyle=style, linewidth=1.8, label=f"{width} units")
-    axis.set(xlabel="x", ylabel="output", ylim=(-1.15, 1.85), xticks=(-1, -0.5, 0, 0.5, 1))
-    axis.set_title("The fast wave as one seed learns it", **TITLE)
+        found[width] = np.asarray(jaxmlp.apply(study.params(trial), jnp.asarray(PLACES)[:, None])[:, 0])
+    return found
+
+
+def draw_fits(fitted):
+    figure, axis = panel("The fast wave, all weights trained", "The outputs of three networks of one seed.")
+    axis.plot(PLACES, FUNCTIONS["fast wave"](PLACES), color="0.75", linewidth=4, label="fast wave")
+    for (width, outputs), color, style in zip(fitted.items(), COLORS[1:], STYLES[::-1], strict=False):
+        axis.plot(PLACES, outputs, color=color, linestyle=style, linewidth=1.8, label=f"{width} units")
+    axis.set(xlabel="input x", ylabel="output", ylim=(-1.15, 1.85), xticks=(-1, -0.5, 0, 0.5, 1))
     axis.legend(ncols=2, loc="upper center", handlelength=1.8)
+    return figure

@@ -21,7 +21,7 @@ from matplotlib.colors import Normalize
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import LOOK
+from experiments.figures import INK, NO_GRID, panel
 
 SIZES = (3, 8, 8, 4)
 ROWS = 16
@@ -146,9 +146,13 @@ def draw():
     inputs = jnp.asarray(EXAMPLE.inputs)
     sums = jaxmlp.diagnostics.pre_activations(params, inputs, "tanh")
     values = [inputs, *(jaxmlp.tanh(z) for z in sums[:-1]), sums[-1]]
-    spots = [[(3.0 * place, row - (width - 1) / 2) for row in range(width)] for place, width in enumerate(SHOWN)]
-    with plt.rc_context({**LOOK, "axes.grid": False}):
-        figure, axis = plt.subplots(figsize=(11, 5.2))
+    spots = [[(place, row - (width - 1) / 2) for row in range(width)] for place, width in enumerate(SHOWN)]
+    note = (
+        "On a line: the gradient of its weight, which is its input times the signal of its unit. In a unit: its "
+        "output, and below it its error signal, which flows from right to left."
+    )
+    with plt.rc_context(NO_GRID):
+        figure, axis = panel("The error signals of one example", note, height=3.9)
         scale = max(np.abs(signal).max() for signal in signals)
         for place, gradient in enumerate(gradients):
             draw_weights(axis, spots[place], spots[place + 1], gradient, max(np.abs(g).max() for g in gradients))
@@ -156,38 +160,32 @@ def draw():
             signal = signals[place - 1][0] if place else None
             draw_units(axis, spots[place], np.asarray(layer)[0], signal, scale)
         bar = plt.cm.ScalarMappable(Normalize(-scale, scale), "RdBu_r")
-        figure.colorbar(bar, ax=axis, label="error signal ∂L/∂z of a unit", shrink=0.75, pad=0.01)
-        axis.annotate("", (0.0, -1.85), (9.0, -1.85), arrowprops={"arrowstyle": "->", "linewidth": 1.8})
-        axis.text(
-            4.5,
-            -1.8,
-            "the error flows back; in each unit: its output, and below it its error signal",
-            ha="center",
-            va="bottom",
-            fontsize=12,
-        )
-        axis.set(xlim=(-0.8, 9.8), ylim=(-1.95, 1.4))
+        figure.colorbar(bar, ax=axis, label="error signal ∂L/∂z of a unit", orientation="horizontal", aspect=30, pad=0)
+        axis.set(xlim=(-0.19, len(SHOWN) - 0.81), ylim=(-1.3, 1.3))
         axis.axis("off")
-        axis.set_title(
-            "The gradient of a weight (number, thickness) is its input times the signal of its unit", fontsize=13
-        )
     return figure
 
 
 def draw_weights(axis, lefts, rights, gradient, largest):
     for i, (x0, y0) in enumerate(lefts):
         for j, (x1, y1) in enumerate(rights):
-            width = 0.5 + 6 * abs(gradient[i, j]) / largest
-            axis.plot([x0, x1], [y0, y1], color="0.65", linewidth=width, solid_capstyle="round", zorder=1)
-            box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-            spot = x0 + 0.75 * (x1 - x0), y0 + 0.75 * (y1 - y0)  # here the numbers of crossing lines do not overlap
-            axis.text(*spot, f"{gradient[i, j]:.2f}", fontsize=11, ha="center", va="center", bbox=box, zorder=2)
+            width = 0.5 + 5 * abs(gradient[i, j]) / largest
+            axis.plot([x0, x1], [y0, y1], color="0.75", linewidth=width, solid_capstyle="round", zorder=1)
+            box = {"boxstyle": "round,pad=0.04", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+            part = 0.6 if y0 == y1 else 0.71  # here the numbers of crossing lines do not overlap
+            spot = x0 + part * (x1 - x0), y0 + part * (y1 - y0)
+            axis.text(*spot, signed(gradient[i, j]), fontsize=8, ha="center", va="center", bbox=box, zorder=2)
 
 
 def draw_units(axis, spots, values, signals, scale):
     for unit, spot in enumerate(spots):
         shade = "white" if signals is None else plt.get_cmap("RdBu_r")(0.5 + 0.5 * signals[unit] / scale)
-        axis.scatter(*spot, s=2300, color=[shade], edgecolor="black", linewidth=1.2, zorder=3)
+        axis.scatter(*spot, s=950, color=[shade], edgecolor=INK, linewidth=1.2, zorder=3)
         dark = signals is not None and abs(signals[unit]) > 0.6 * scale
-        text = f"{values[unit]:.2f}" if signals is None else f"{values[unit]:.2f}\n{signals[unit]:+.2f}"
-        axis.text(*spot, text, ha="center", va="center", fontsize=11, color="white" if dark else "black", zorder=4)
+        text = signed(values[unit]) + ("" if signals is None else f"\n{signed(signals[unit])}")
+        axis.text(*spot, text, ha="center", va="center", fontsize=8.5, color="white" if dark else INK, zorder=4)
+
+
+def signed(number):
+    """Two decimals, and a minus sign as on the axes of other figures."""
+    return f"{number:.2f}".replace("-", "\N{MINUS SIGN}")

@@ -18,7 +18,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, INK, LOOK, STYLES, color_of, panel
 
 OPTIMIZERS = {"momentum": (jaxmlp.momentum, 0.1), "RMSProp": (jaxmlp.rmsprop, 0.01), "Adam": (jaxmlp.adam, 0.01)}
 SIZES = (4, 32, 2)
@@ -117,16 +117,16 @@ def judge(curves, tests):
 
 
 def draw(curves):
+    seeds = len(next(iter(curves.values())))
     with plt.rc_context(LOOK):
-        figure, axis = plt.subplots(figsize=(9, 4.8))
-        for (name, curve), color, style in zip(curves.items(), COLORS, STYLES, strict=False):
+        figure, axis = panel("Time until the pole falls", BAND.format(seeds), height=3.3)
+        for (name, curve), style in zip(curves.items(), STYLES, strict=False):
             low, middle, high = np.quantile(curve, (0.1, 0.5, 0.9), axis=0)
             steps = np.arange(1, len(middle) + 1)
-            axis.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
-            axis.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
-        axis.axhline(SECONDS * STEPS, color="black", linewidth=1)
+            axis.plot(steps, middle, color=color_of(name), linestyle=style, linewidth=1.8, label=name)
+            axis.fill_between(steps, low, high, color=color_of(name), alpha=0.15, linewidth=0)
+        axis.axhline(SECONDS * STEPS, color=INK, linewidth=1)
         axis.text(1, SECONDS * STEPS + 0.04, "end of an episode", va="bottom")
-        axis.set(xlabel=f"updates, {EPISODES} episodes each", ylabel="time until the pole falls (s)", ylim=(0, 4.35))
-        axis.set_title("Policy gradient on CartPole: median, band from 10 % to 90 % of seeds", **TITLE)
+        axis.set(xlabel=f"updates, {EPISODES} episodes each", ylabel="time until the pole falls, s", ylim=(0, 4.5))
         axis.legend(loc="lower right")
     return figure

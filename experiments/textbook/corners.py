@@ -23,7 +23,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, COLORS, LOOK, STYLES, panel
 
 LEARNING_RATE = 0.1
 RIDGE = 1.0  # scikit-learn's C
@@ -45,7 +45,7 @@ def run(seeds=20, epochs=1000, cluster_epochs=300, images=500):
     return Finding(
         judge(last, angles, gradient / lloyd - 1),
         {"excess": last, "degrees_to_pca": angles, "inertia_by_gradient": gradient, "inertia_by_lloyd": lloyd},
-        {"corners": draw(curves, gradient, lloyd)},
+        draw(curves, gradient, lloyd),
     )
 
 
@@ -141,19 +141,28 @@ def judge(excess, angles, inertia):
 
 def draw(curves, gradient, lloyd):
     with plt.rc_context(LOOK):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.5, 1))
-        for (name, curve), color, style in zip(curves.items(), COLORS, STYLES, strict=False):
-            low, middle, high = np.quantile(np.maximum(100 * curve, 1e-4), (0.1, 0.5, 0.9), axis=0)
-            steps = np.arange(1, len(middle) + 1)
-            left.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
-            left.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
-        left.set(xscale="log", yscale="log", xlabel="step", ylabel="training loss above the optimum (%)")
-        left.set_title("Three classical models: median, 10 % to 90 %", **TITLE)
-        left.legend()
-        ends = min(gradient.min(), lloyd.min()) - 20, max(gradient.max(), lloyd.max()) + 20
-        right.plot(ends, ends, color="0.5", linewidth=1, linestyle="--")
-        right.plot(lloyd, gradient, "o", color=COLORS[3], alpha=0.75)
-        right.set(xlabel="inertia by Lloyd's algorithm", ylabel="inertia by gradient", aspect="equal")
-        right.set(xlim=ends, ylim=ends)
-        right.set_title("K-means from the same starts", **TITLE)
+        return {"corners": draw_losses(curves), "corners_kmeans": draw_inertia(gradient, lloyd)}
+
+
+def draw_losses(curves):
+    figure, axes = panel("Distance from the optimum", BAND.format(len(next(iter(curves.values())))))
+    for (name, curve), color, style in zip(curves.items(), COLORS, STYLES, strict=False):
+        low, middle, high = np.quantile(np.maximum(100 * curve, 1e-4), (0.1, 0.5, 0.9), axis=0)
+        steps = np.arange(1, len(middle) + 1)
+        axes.plot(steps, middle, color=color, linestyle=style, linewidth=2, label=name)
+        axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.set(xscale="log", yscale="log", xlabel="step", ylabel="loss above the optimum, %")
+    axes.legend(loc="lower left")
+    return figure
+
+
+def draw_inertia(gradient, lloyd):
+    figure, axes = panel(
+        "K-means from the same starts", f"A dot for each of {len(gradient)} seeds; on the dashed line both are equal."
+    )
+    ends = min(gradient.min(), lloyd.min()) - 20, max(gradient.max(), lloyd.max()) + 20
+    axes.plot(ends, ends, color="0.5", linewidth=1, linestyle="--")
+    axes.plot(lloyd, gradient, "o", color=COLORS[0], alpha=0.6)
+    axes.set(xlabel="inertia by Lloyd's algorithm", ylabel="inertia by gradient descent", aspect="equal")
+    axes.set(xlim=ends, ylim=ends)
     return figure

@@ -18,7 +18,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, INK, LOOK, panel
 
 SIZES = (64, 64, 64, 10)
 ACTIVATION: Any = jaxmlp.relu
@@ -51,7 +51,7 @@ def run(seeds=20, rates=RATES, biases=BIASES, epochs=5, later_epochs=10):
             for remedy, values in by.items()
         },
     }
-    return Finding(judge(by_rate, by_bias, later), numbers, {"dead_units": figure(by_rate, by_bias, later)})
+    return Finding(judge(by_rate, by_bias, later), numbers, draw(by_rate, by_bias, later))
 
 
 def recipe(learning_rate, bias):
@@ -121,34 +121,38 @@ def train(params, activation, batch, epochs):
     return state.params
 
 
-def figure(by_rate, by_bias, later):
+def draw(by_rate, by_bias, later):
+    note = f"A dot for each of {len(by_rate)} seeds; bars are means."
+    share = "dead hidden units, %"
     with plt.rc_context(LOOK):
-        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4))
-        draw(left, by_rate, range(by_rate.shape[1]), COLORS[0])
-        left.set_xticks(range(by_rate.shape[1]), [f"{rate:g}" for rate in by_rate])
-        left.set(xlabel="learning rate of Adam (initial bias 0)", ylabel="dead hidden units (%)")
-        draw(middle, by_bias, range(by_bias.shape[1]), COLORS[1])
-        middle.set_xticks(range(by_bias.shape[1]), [f"{bias:g}" for bias in by_bias])
-        middle.set(xlabel=f"initial bias (learning rate {CALM:g})")
-        for place, (remedy, color) in enumerate(zip(REMEDIES, (COLORS[6], COLORS[2]), strict=True)):
-            columns = {name: by[remedy][:, 0] for name, by in later.items()}
-            draw(right, columns, [place, place + 2.5], color, line="")
-            right.plot([], [], "o", color=color, label=f"with {remedy}")
-        right.legend(loc="upper left")
-        right.set_xticks([0.5, 3], list(later))
-        right.set(xlabel="cause of death", ylabel="dead units that come back (%)", xlim=(-0.6, 4.1))
-        titles = ("Dead units by learning rate", "Dead units by initial bias", "Leaky ReLU revives some")
-        for axis, title in zip((left, middle, right), titles, strict=True):
-            axis.set_title(title, **TITLE)
-            axis.set_ylim(-2, 102)
-    return drawing
+        rate, axis = panel("Dead units by learning rate", note)
+        draw_columns(axis, by_rate, range(by_rate.shape[1]), COLORS[0])
+        axis.set_xticks(range(by_rate.shape[1]), [f"{rate:g}" for rate in by_rate])
+        axis.set(xlabel="learning rate of Adam (initial bias 0)", ylabel=share, ylim=(-2, 102))
+        bias, axis = panel("Dead units by initial bias", note)
+        draw_columns(axis, by_bias, range(by_bias.shape[1]), COLORS[1])
+        axis.set_xticks(range(by_bias.shape[1]), [f"{bias:g}".replace("-", "\N{MINUS SIGN}") for bias in by_bias])
+        axis.set(xlabel=f"initial bias (learning rate {CALM:g})", ylabel=share, ylim=(-2, 102))
+        return {"dead_units_rate": rate, "dead_units_bias": bias, "dead_units_revived": draw_revived(later, note)}
 
 
-def draw(axis, columns, places, color, line="-"):
+def draw_revived(later, note):
+    figure, axis = panel("Dead units that come back", note)
+    for place, (remedy, color, marker) in enumerate(zip(REMEDIES, (INK, COLORS[2]), "os", strict=True)):
+        columns = {name: by[remedy][:, 0] for name, by in later.items()}
+        draw_columns(axis, columns, [place, place + 2.5], color, line="", marker=marker)
+        axis.plot([], [], marker, color=color, label=f"with {remedy}")
+    axis.legend(loc="upper left")
+    axis.set_xticks([0.5, 3], [name.replace("-", "\N{MINUS SIGN}") for name in later])
+    axis.set(xlabel="cause of death", ylabel="dead units that come back, %", xlim=(-0.6, 4.1), ylim=(-2, 102))
+    return figure
+
+
+def draw_columns(axis, columns, places, color, line="-", marker="o"):
     """A dot for each seed; bars are means, joined by a line if there is one."""
     names = list(columns)
     means = [np.mean(columns[name]) for name in names]
     for place, name, mean in zip(places, names, means, strict=True):
-        axis.plot([place] * len(columns[name]), columns[name], "o", color=color, alpha=0.25, markersize=5)
+        axis.plot([place] * len(columns[name]), columns[name], marker, color=color, alpha=0.25, markersize=5)
         axis.plot([place - 0.25, place + 0.25], [mean, mean], color=color, linewidth=2)
     axis.plot(places, means, linestyle=line, color=color, linewidth=1.5)

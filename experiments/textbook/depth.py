@@ -16,7 +16,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, INK, LOOK, legend_above, panel
 from experiments.textbook.approximation import BATCH, POINTS, curves, recipe, spread
 
 LAYERS = {"12": (1, 12, 1), "6 and 6": (1, 6, 6, 1)}
@@ -48,7 +48,7 @@ def run(seeds=20, epochs=400, shapes=SHAPES):
             "median_rms_error": {" by ".join(key): np.median(errors[key]) for key in errors},
             "pieces": {name: {way: np.mean(n) for way, n in ways.items()} for name, ways in counts.items()},
         },
-        {"depth": draw(errors, counts, list(shapes))},
+        draw(errors, counts, list(shapes)),
     )
 
 
@@ -127,33 +127,38 @@ def zigzags(*errors):
 
 def draw(errors, counts, names):
     with plt.rc_context(LOOK):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), width_ratios=(1, 1.4))
-        for place, (layers, ways) in enumerate(counts.items()):
-            for spot, numbers in enumerate(ways.values()):
-                style = {"color": COLORS[place], "hatch": "//" if place else "", "edgecolor": "white", "width": 0.38}
-                where = spot + 0.4 * (place - 0.5)
-                left.bar(where, numbers.mean(), label=f"{layers} units" if spot == 0 else None, **style)
-                left.errorbar(where, numbers.mean(), numbers.std(), color="black", capsize=4)
-                left.text(where, numbers.mean() + numbers.std() + 0.7, f"{numbers.mean():.3g}", ha="center")
-        left.set_xticks(range(3), list(counts["12"]))
-        left.set(ylabel="straight pieces on [-1, 1]", xlabel="weights", ylim=(0, 41))
-        left.set_title("Mean and standard deviation over seeds", **TITLE)
-        left.legend()
-        left.grid(axis="x", visible=False)
-        draw_errors(right, errors, names)
+        return {"depth_pieces": draw_pieces(counts), "depth": draw_errors(errors, names)}
+
+
+def draw_pieces(counts):
+    seeds = len(next(iter(counts.values()))["trained"])
+    figure, axis = panel("Straight pieces of a network's output", f"Means of {seeds} seeds, with standard deviations.")
+    for place, (layers, ways) in enumerate(counts.items()):
+        for spot, numbers in enumerate(ways.values()):
+            style = {"color": COLORS[place], "hatch": "//" if place else "", "edgecolor": "white", "width": 0.38}
+            where = spot + 0.4 * (place - 0.5)
+            axis.bar(where, numbers.mean(), label=f"{layers} units" if spot == 0 else None, **style)
+            axis.errorbar(where, numbers.mean(), numbers.std(), color=INK, capsize=4)
+            axis.text(where, numbers.mean() + numbers.std() + 0.7, f"{numbers.mean():.3g}", ha="center")
+    axis.set_xticks(range(3), list(counts["12"]))
+    axis.set(ylabel="pieces on [\N{MINUS SIGN}1, 1]", xlabel="weights", ylim=(0, 41))
+    axis.legend()
+    axis.grid(axis="x", visible=False)
     return figure
 
 
-def draw_errors(axis, errors, names):
+def draw_errors(errors, names):
+    seeds = len(next(iter(errors.values())))
+    figure, axis = panel("Error with equally many parameters", f"A dot for each of {seeds} seeds; bars are medians.")
     for place, (name, marker) in enumerate(zip(names, "osD", strict=False)):
         for spot, target in enumerate(TARGETS):
             values = errors[target, name]
             where = spot + 0.25 * (place - 1)
-            label = f"{name} hidden units" if spot == 0 else None
             jitter = where + np.linspace(-0.07, 0.07, len(values))
-            axis.plot(jitter, values, marker, color=COLORS[place], markersize=4, alpha=0.6, label=label)
-            axis.plot([where - 0.1, where + 0.1], [np.median(values)] * 2, color="black", linewidth=2.5)
+            axis.plot(jitter, values, marker, color=COLORS[place], markersize=3, alpha=0.6)
+            axis.plot([where - 0.1, where + 0.1], [np.median(values)] * 2, color=INK, linewidth=2)
+        axis.plot([], [], marker, color=COLORS[place], label=name)
     axis.set_xticks(range(len(TARGETS)), list(TARGETS))
     axis.set(yscale="log", xlabel="target", ylabel="root mean squared error")
-    axis.set_title("Equally many parameters: a dot for each seed, bars are medians", **TITLE)
-    axis.legend(loc="lower right", markerscale=1.6, handletextpad=0.2)
+    legend_above(axis, columns=3, title="hidden units")
+    return figure

@@ -22,7 +22,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import COLORS, LOOK, STYLES, legend_above, panel
 
 RATES = (0.0, 0.25, 0.5, 0.75)
 USUAL = 0.5
@@ -43,7 +43,7 @@ def run(seeds=20, epochs=100, rows=(100, 300, 1000), hidden=128):
             "means by rows": {size: {k: v.mean(axis=1) for k, v in table.items()} for size, table in tables.items()},
             "ensemble": {name: values.mean(axis=0) for name, values in ensemble.items()},
         },
-        figures={"dropout": draw(tables, ensemble)},
+        figures=draw(tables, ensemble),
     )
 
 
@@ -157,26 +157,39 @@ def against_masks(params, batch):
 
 def draw(tables, ensemble):
     """The gap by rate and rows; the test loss of ensembles; the correlation by rate and rows."""
+    note = f"Means of {len(ensemble['loss of all units'])} seeds with 95 % intervals."
+    gap = "test \N{MINUS SIGN} training loss, nats"
     with plt.rc_context(LOOK):
-        figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.5, 4.4))
-        for place, (size, table) in enumerate(tables.items()):
-            style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os^"[place]}
-            for axes, name in ((left, "gap"), (right, "correlation")):
-                low, mean, high = np.transpose([verdicts.mean_interval(row) for row in table[name]])
-                axes.errorbar(RATES, mean, (mean - low, high - mean), capsize=3, label=f"{size:,} rows", **style)
-        low, mean, high = np.transpose([verdicts.mean_interval(column) for column in ensemble["loss by masks"].T])
-        middle.errorbar(MASKS, mean, (mean - low, high - mean), color=COLORS[0], marker="o", capsize=3)
-        middle.text(MASKS[1], mean[1], "   mean of thinned networks", color=COLORS[0], va="bottom")
-        whole = ensemble["loss of all units"].mean()
-        middle.axhline(whole, color=COLORS[1], linestyle="--")
-        middle.annotate(
-            "all units, scaled", (MASKS[0], whole), (0, -5), textcoords="offset points", color=COLORS[1], va="top"
-        )
-        left.set(xlabel="dropout rate", ylabel="test loss - training loss (nats)", ylim=(0, None))
-        left.set_title("Overfitting", **TITLE)
-        middle.set(xscale="log", xlabel="thinned networks averaged", ylabel="test loss (nats)", ylim=(0, None))
-        middle.set_title("The ensemble", **TITLE)
-        right.set(xlabel="dropout rate", ylabel="mean |correlation| of two hidden units")
-        right.set_title("Co-adaptation", **TITLE)
-        left.legend(loc=(0.5, 0.6))
+        return {
+            "dropout_gap": by_rate(tables, "gap", "Gap between test and training loss", gap, note),
+            "dropout_ensemble": draw_ensemble(ensemble, note),
+            "dropout_correlation": by_rate(
+                tables, "correlation", "Correlation of hidden units", "mean |correlation|", note
+            ),
+        }
+
+
+def by_rate(tables, name, title, quantity, note):
+    figure, axes = panel(title, note)
+    for place, (size, table) in enumerate(tables.items()):
+        style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "os^"[place]}
+        low, mean, high = np.transpose([verdicts.mean_interval(row) for row in table[name]])
+        axes.errorbar(RATES, mean, (mean - low, high - mean), capsize=3, label=f"{size:,} rows", **style)
+    axes.set(xlabel="dropout rate", ylabel=quantity, xticks=RATES)
+    if name == "gap":
+        axes.set(ylim=(0, None))
+    legend_above(axes, columns=3)
+    return figure
+
+
+def draw_ensemble(ensemble, note):
+    figure, axes = panel("Test loss of averaged networks", note)
+    low, mean, high = np.transpose([verdicts.mean_interval(column) for column in ensemble["loss by masks"].T])
+    axes.errorbar(MASKS, mean, (mean - low, high - mean), color=COLORS[0], marker="o", capsize=3)
+    axes.text(MASKS[1], mean[1], "   mean of thinned networks", color=COLORS[0], va="bottom")
+    low, whole, high = verdicts.mean_interval(ensemble["loss of all units"])
+    axes.axhline(whole, color=COLORS[1], linestyle="--")
+    axes.axhspan(low, high, color=COLORS[1], alpha=0.15, linewidth=0)
+    axes.annotate("all units, scaled", (MASKS[0], low), (0, -3), textcoords="offset points", color=COLORS[1], va="top")
+    axes.set(xscale="log", xlabel="thinned networks averaged", ylabel="test loss, nats", ylim=(0, None))
     return figure

@@ -14,10 +14,10 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, COLORS, INK, LOOK, STYLES, legend_above, panel
 
 CASES = {"diabetes": (jaxmlp.regressor, (10, 64, 64, 1), 309), "digits": (jaxmlp.classifier, (64, 128, 10), 200)}
-UNITS = {"diabetes": "mean squared error (target variance)", "digits": "cross-entropy (nats)"}
+UNITS = {"diabetes": "squared error / variance", "digits": "cross-entropy, nats"}
 PATIENCE = 15
 FEW = 3
 CURVES = {"training": "train_loss", "validation": "validation_loss", "test": "validation_test_loss"}
@@ -27,7 +27,7 @@ def run(seeds=30, epochs=100):
     measured = {name: measure(name, seeds, epochs) for name in CASES}
     judged = [verdict for name, parts in measured.items() for verdict in judge(name, *parts)]
     numbers = {name: in_numbers(*parts) for name, parts in measured.items()}
-    return Finding(judged, numbers, {"epochs": figure(measured)})
+    return Finding(judged, numbers, draw(measured))
 
 
 def measure(name, seeds, epochs):
@@ -97,19 +97,22 @@ def in_numbers(history, best, kept):
     }
 
 
-def figure(measured):
+def draw(measured):
     with plt.rc_context(LOOK):
-        drawing, axes = plt.subplots(1, 2, figsize=(11.5, 4.6))
-        for axis, (case, (history, best, kept)) in zip(axes, measured.items(), strict=True):
-            for place, (name, key) in enumerate(CURVES.items()):
-                low, middle, high = np.quantile(history[key], (0.1, 0.5, 0.9), axis=0)
-                epochs = np.arange(1, len(middle) + 1)
-                axis.plot(epochs, middle, label=name, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
-                axis.fill_between(epochs, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
-            style = {"marker": "o", "linestyle": "", "color": COLORS[6], "markersize": 4, "alpha": 0.55}
-            axis.plot(best + 1, kept["test_loss"], label="kept by early stopping (test)", **style)
-            axis.set(xlabel="epoch", ylabel=UNITS[case], yscale="log")
-            noise = "noisy" if case == "diabetes" else "hardly any noise"
-            axis.set_title(f"{case}, {noise}: median of {len(best)} seeds, 10 % to 90 %", **TITLE)
-        axes[0].legend(loc="lower left")
-    return drawing
+        return {f"epochs_{case}": draw_losses(case, *found) for case, found in measured.items()}
+
+
+def draw_losses(case, history, best, kept):
+    note = f"{BAND.format(len(best))} Dots: the test loss of the epoch that early stopping keeps."
+    noise = "noisy" if case == "diabetes" else "little noise"
+    figure, axis = panel(f"Loss by epoch on {case}, {noise}", note)
+    for place, (name, key) in enumerate(CURVES.items()):
+        low, middle, high = np.quantile(history[key], (0.1, 0.5, 0.9), axis=0)
+        epochs = np.arange(1, len(middle) + 1)
+        axis.plot(epochs, middle, label=name, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
+        axis.fill_between(epochs, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
+    style = {"marker": "o", "linestyle": "", "color": INK, "markersize": 4, "alpha": 0.55}
+    axis.plot(best + 1, kept["test_loss"], label="kept", **style)
+    axis.set(xlabel="epoch", ylabel=UNITS[case], yscale="log")
+    legend_above(axis)
+    return figure

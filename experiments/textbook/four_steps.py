@@ -15,7 +15,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK
+from experiments.figures import COLORS, INK, LOOK, panels
 
 SIZES, ACTIVATION = (2, 8, 1), "tanh"
 OPTIMIZER = jaxmlp.gd(0.5)
@@ -40,7 +40,7 @@ def run(seeds=30, epochs=600):
             ),
         ],
         {"loss": {f"epoch {epoch % (epochs + 1)}": losses[:, epoch] for epoch in SHOWN}},
-        {"four_steps": draw(data, jax.tree.map(lambda leaf: leaf[0], history), losses[0])},
+        draw(data, jax.tree.map(lambda leaf: leaf[0], history), losses[0]),
     )
 
 
@@ -94,51 +94,85 @@ def library_loss(params, batch, key):
 
 
 def draw(data, history, losses):
+    """A figure for each step, with a panel for each epoch."""
+    titles = {
+        "forward": ("1. Forward: the probability of label 1", "Blue: 0, red: 1, line: one half; dots: training rows."),
+        "loss": ("2. Loss of each row", "The larger a dot, the larger its loss; above, the mean in nats."),
+        "backward": (
+            "3. Backward: the error signal ∂L/∂z",
+            "Violet: the weighted sum should fall, orange: rise; the darker, the more.",
+        ),
+        "update": (
+            "4. Update of the hidden units' weights",
+            f"Dots: weights; arrows: their steps, {ARROWS} times as long; above, the mean length.",
+        ),
+    }
+    epochs = [epoch % len(losses) for epoch in SHOWN]
+    looks = [look_at(data, jax.tree.map(lambda leaf, epoch=epoch: leaf[epoch], history)) for epoch in epochs]
     with plt.rc_context(LOOK):
-        figure, axes = plt.subplots(len(SHOWN), 4, figsize=(11.5, 7.2), sharex="col", sharey="col")
-        for row, epoch in zip(axes, SHOWN, strict=True):
-            epoch = epoch % len(losses)
-            draw_epoch(row, data, jax.tree.map(lambda leaf, epoch=epoch: leaf[epoch], history))
-            row[0].set_ylabel(f"epoch {epoch}\n$x_2$", fontsize=12)
-            row[1].text(0.03, 0.97, f"mean {losses[epoch]:.3f}", transform=row[1].transAxes, va="top")
-        titles = (
-            "1 forward: P(label 1)",
-            "2 loss of each point",
-            "3 backward: error signal ∂L/∂z",
-            f"4 update (drawn x {ARROWS})",
-        )
-        for axis, title in zip(axes[0], titles, strict=True):
-            axis.set_title(title, fontsize=12)
-        for axis in axes[-1, :3]:
-            axis.set_xlabel("$x_1$")
-        axes[-1, 3].set_xlabel("first weight of a hidden unit")
-        for axis in axes[:, 3]:
-            axis.set_ylabel("second weight")
-    return figure
+        figures = {}
+        for name, draw_one in STEPS.items():
+            figure, every = panels(*titles[name], 2.2, 1, len(SHOWN), sharex=True, sharey=True)
+            for axis, epoch, seen in zip(every[0], epochs, looks, strict=True):
+                axis.set_title(f"epoch {epoch}", fontsize=10.5)
+                axis.grid(visible=False)
+                axis.set(aspect="equal", xlim=(-2.3, 2.3), ylim=(-2.3, 2.3), xticks=(-2, 0, 2), yticks=(-2, 0, 2))
+                draw_one(axis, seen)
+            axes = (
+                ("first weight", "second weight") if name == "update" else ("first input $x_1$", "second input $x_2$")
+            )
+            every[0, 1].set_xlabel(axes[0])
+            every[0, 0].set_ylabel(axes[1])
+            figures[f"four_steps_{name}"] = figure
+    return figures
 
 
-def draw_epoch(axes, data, params):
+def look_at(data, params):
+    """All that the figures show of one epoch."""
     x, labels = np.asarray(data.inputs), np.asarray(data.targets)
     logits, _, grads = look(params, data)
-    each = np.asarray(jnp.logaddexp(0.0, logits[:, 0]) - labels.astype(np.float32) * logits[:, 0])
-    signals = np.asarray(jaxmlp.diagnostics.error_signals(params, data, loss_of, ACTIVATION)[-1])[:, 0]
-    side = np.linspace(-2.9, 2.9, 81, dtype=np.float32)
-    plane = jax.nn.sigmoid(forward(params, jnp.asarray(np.stack(np.meshgrid(side, side), -1))))[..., 0]
-    axes[0].contourf(side, side, plane, np.linspace(0, 1, 11), cmap="RdBu_r", vmin=-0.3, vmax=1.3)
-    axes[0].contour(side, side, plane, [0.5], colors="black", linewidths=1.2)
-    for label, marker in enumerate("os"):
-        own = labels == label
-        axes[0].scatter(*x[own].T, s=10, color=COLORS[label], marker=marker)
-        axes[1].scatter(*x[own].T, s=4 + 60 * each[own], color=COLORS[label], marker=marker, alpha=0.6, linewidth=0)
-        colors = {"c": len(x) * signals[own], "cmap": "PuOr", "vmin": -1, "vmax": 1}
-        axes[2].scatter(*x[own].T, s=22, marker=marker, edgecolor="0.5", linewidth=0.4, **colors)
-    w, step = np.asarray(params[0]["w"]), -0.5 * ARROWS * np.asarray(grads[0]["w"])
-    axes[3].quiver(*w, *step, angles="xy", scale_units="xy", scale=1, width=0.009, color=COLORS[2])
-    axes[3].plot(*w, "o", color="black", markersize=4)
-    mean_step = np.linalg.norm(step / ARROWS, axis=0).mean()
-    axes[3].text(0.03, 0.97, f"mean step {mean_step:.1g}", transform=axes[3].transAxes, va="top")
+    side = np.linspace(-2.3, 2.3, 81, dtype=np.float32)
+    return {
+        "rows": [x[labels == label] for label in (0, 1)],
+        "labels": labels,
+        "losses": np.asarray(jnp.logaddexp(0.0, logits[:, 0]) - labels.astype(np.float32) * logits[:, 0]),
+        "signals": np.asarray(jaxmlp.diagnostics.error_signals(params, data, loss_of, ACTIVATION)[-1])[:, 0] * len(x),
+        "side": side,
+        "plane": jax.nn.sigmoid(forward(params, jnp.asarray(np.stack(np.meshgrid(side, side), -1))))[..., 0],
+        "weights": np.asarray(params[0]["w"]),
+        "step": -0.5 * np.asarray(grads[0]["w"]),
+    }
+
+
+def draw_forward(axis, seen):
+    side = seen["side"]
+    axis.contourf(side, side, seen["plane"], np.linspace(0, 1, 11), cmap="RdBu_r", vmin=-0.3, vmax=1.3)
+    axis.contour(side, side, seen["plane"], [0.5], colors=INK, linewidths=1.2)
+    for label, (rows, marker) in enumerate(zip(seen["rows"], "os", strict=True)):
+        axis.scatter(*rows.T, s=7, color=COLORS[label], marker=marker, edgecolor="white", linewidth=0.3)
+
+
+def draw_loss(axis, seen):
+    for label, (rows, marker) in enumerate(zip(seen["rows"], "os", strict=True)):
+        size = 2 + 30 * seen["losses"][seen["labels"] == label]
+        axis.scatter(*rows.T, s=size, color=COLORS[label], marker=marker, alpha=0.6, linewidth=0)
+    axis.set_title(f"{axis.get_title()}\n{seen['losses'].mean():.3f}", fontsize=10.5)
+
+
+def draw_backward(axis, seen):
+    for label, (rows, marker) in enumerate(zip(seen["rows"], "os", strict=True)):
+        colors = {"c": seen["signals"][seen["labels"] == label], "cmap": "PuOr", "vmin": -1, "vmax": 1}
+        axis.scatter(*rows.T, s=11, marker=marker, edgecolor="0.5", linewidth=0.3, **colors)
+
+
+def draw_update(axis, seen):
+    w, step = seen["weights"], ARROWS * seen["step"]
+    axis.quiver(*w, *step, angles="xy", scale_units="xy", scale=1, width=0.02, color=COLORS[2])
+    axis.plot(*w, "o", color=INK, markersize=3)
     reach = max(4.0, 1.1 * np.abs(w).max())
-    axes[3].set(xlim=(-reach, reach), ylim=(-reach, 1.3 * reach))
-    for axis in axes[:3]:
-        axis.set(xlim=(-2.3, 2.3), ylim=(-2.3, 2.9))
-        axis.grid(visible=False)
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=(-4, 0, 4), yticks=(-4, 0, 4))
+    mean_step = np.linalg.norm(seen["step"], axis=0).mean()
+    axis.set_title(f"{axis.get_title()}\n{mean_step:.1g}", fontsize=10.5)
+
+
+STEPS = {"forward": draw_forward, "loss": draw_loss, "backward": draw_backward, "update": draw_update}

@@ -22,7 +22,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, COLORS, INK, LOOK, STYLES, legend_above, panel
 
 SIZES = (10, 16, 1)
 DIMENSIONS = 10
@@ -57,7 +57,7 @@ def run(seeds=20, steps=300, steps_before=4000):
             name: np.median(np.log10(ratios), axis=0).round(3) for name, ratios in curves.items()
         },
     }
-    return Finding(judge(curves, swings), numbers, {"learning_rate": figure(curves, steps)})
+    return Finding(judge(curves, swings), numbers, draw(curves, steps))
 
 
 def judge(curves, swings):
@@ -159,28 +159,32 @@ def swings_from_wall_to_wall(hessian, start, steps=20):
     return bool(np.all(np.diff(sides) != 0))
 
 
-def figure(curves, steps):
+def draw(curves, steps):
     with plt.rc_context(LOOK):
-        drawing, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), width_ratios=(1, 1.4))
-        draw_paths(left)
-        for place, (name, values) in enumerate(curves.items()):
-            low, middle, high = np.clip(np.quantile(values, (0.1, 0.5, 0.9), axis=0), 1e-12, 1e6)
-            right.plot(RATES, middle, label=name, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
-            right.fill_between(RATES, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
-        right.axvline(1, color="black", linewidth=1, linestyle=":")
-        right.axhline(1, color="black", linewidth=0.6)
-        right.set(xscale="log", yscale="log", ylim=(1e-4, 1e4))
-        right.set(
-            xlabel="learning rate (2 / largest curvature at the start)", ylabel=f"loss after {steps} steps / first loss"
-        )
-        right.set_title(f"Median of {len(values)} seeds, band from 10 % to 90 %", **TITLE)
-        right.legend(loc="upper left")
-    return drawing
+        return {"learning_rate": draw_losses(curves, steps), "learning_rate_bowl": draw_paths()}
 
 
-def draw_paths(axis, curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
+def draw_losses(curves, steps):
+    seeds = len(next(iter(curves.values())))
+    note = f"{BAND.format(seeds)} The edge (dotted): 2 / curvature at the start. Thin line: the first loss."
+    figure, axis = panel(f"Loss after {steps} steps by learning rate", note, height=3.6)
+    for place, (name, values) in enumerate(curves.items()):
+        low, middle, high = np.clip(np.quantile(values, (0.1, 0.5, 0.9), axis=0), 1e-12, 1e6)
+        label = "trained: highest loss" if name == PEAK else name
+        axis.plot(RATES, middle, label=label, color=COLORS[place], linestyle=STYLES[place], linewidth=2)
+        axis.fill_between(RATES, low, high, color=COLORS[place], alpha=0.15, linewidth=0)
+    axis.axvline(1, color=INK, linewidth=1.2, linestyle=":")
+    axis.axhline(1, color=INK, linewidth=0.6)
+    axis.set(xscale="log", yscale="log", ylim=(1e-4, 1e4))
+    axis.set(xlabel="learning rate / edge", ylabel="last loss / first loss")
+    legend_above(axis)
+    return figure
+
+
+def draw_paths(curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
+    figure, axis = panel("Twelve steps on a bowl", "A dot for each step; ellipses: equal loss.")
     hessian = jnp.diag(jnp.array(curvatures))
-    x, y = np.meshgrid(np.linspace(-1.15, 1.05, 100), np.linspace(-0.7, 0.7, 100))
+    x, y = np.meshgrid(np.linspace(-1.15, 0.75, 100), np.linspace(-0.85, 0.85, 100))
     axis.contour(x, y, curvatures[0] * x**2 + curvatures[1] * y**2, levels=8, colors="gray", alpha=0.4, linewidths=0.8)
     for place, rate in enumerate((0.02, MIDDLE, LARGE, 1.02)):
         points = [jnp.array(start)]
@@ -188,7 +192,7 @@ def draw_paths(axis, curvatures=(1.0, 8.0), start=(-1.0, 0.45)):
             rates = jnp.array([rate * 2 / curvatures[1]])
             points.append(descend(Partial(bowl_loss, hessian), points[-1], None, rates, 1)[0][0])
         style = {"color": COLORS[place], "linestyle": STYLES[place], "marker": "osD^"[place]}
-        axis.plot(*np.array(points).T, label=f"{rate:g} of the edge", markersize=4, linewidth=1.4, **style)
-    axis.set(xlabel="flat direction", ylabel="steep direction", xticks=(-1, -0.5, 0, 0.5, 1))
-    axis.set_title("Twelve steps on a bowl", **TITLE)
-    axis.legend(loc="center right")
+        axis.plot(*np.array(points).T, label=f"{rate:g}", markersize=4, linewidth=1.4, **style)
+    axis.set(xlabel="flat direction", ylabel="steep direction", xticks=(-1, -0.5, 0, 0.5), ylim=(-0.85, 0.85))
+    axis.legend(loc="center right", title="rate / edge")
+    return figure

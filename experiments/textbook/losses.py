@@ -21,7 +21,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import COLORS, LOOK, STYLES, panel
 
 SIZES = (64, 32, 10)
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -37,6 +37,7 @@ def squared_error(logits, labels):
 
 LOSSES = {"cross-entropy": jaxmlp.cross_entropy, "squared error": squared_error}
 STARTS = ("sure and wrong", "fresh")
+LIGHT = (COLORS[5], COLORS[4])  # of fresh networks in the figure, beside the colors of the two losses
 
 
 def run(seeds=20, epochs=12, rates=RATES):
@@ -57,7 +58,7 @@ def run(seeds=20, epochs=12, rates=RATES):
         "probability of the true class at the start, median": doubt,
     }
     judged = [*judge(curves, signals), *judge_the_others(seeds)]
-    return Finding(judged, numbers, {"losses": figure(curves, doubt)})
+    return Finding(judged, numbers, draw(curves, doubt))
 
 
 def judge(curves, signals):
@@ -159,31 +160,39 @@ def distance_sum(centers, batch, key):
     return jaxmlp.inertia(batch.inputs, centers) / len(batch.inputs)
 
 
-def figure(curves, doubt):
+def draw(curves, doubt):
     p = np.linspace(1e-3, 1, 400)
     # One wrong class has the probability 1 - p; the signal is the gradient by the logit of the true class.
     shapes = {"cross-entropy": (-np.log(p), 1 - p), "squared error": (2 * (1 - p) ** 2, 4 * p * (1 - p) ** 2)}
     with plt.rc_context(LOOK):
-        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4.4), width_ratios=(1, 1, 1.35))
-        for place, (name, (loss, signal)) in enumerate(shapes.items()):
+        loss, left = panel("Loss of one example")
+        signal, right = panel("Error signal of one example")
+        for place, (name, (height, slope)) in enumerate(shapes.items()):
             style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 2}
-            left.plot(p, loss, label=name, **style)
-            middle.plot(p, signal, label=name, **style)
-            for start, marker in zip(STARTS, "os", strict=True):
-                curve = curves[start, name]
-                style |= {"marker": marker, "markersize": 6, "alpha": 1 if start == STARTS[0] else 0.45}
-                epochs, (low, high) = range(curve.shape[1]), np.quantile(100 * curve, (0.1, 0.9), axis=0)
-                right.plot(epochs, 100 * curve.mean(axis=0), label=f"{name}, {start}", **style)
-                right.fill_between(epochs, low, high, color=COLORS[place], alpha=0.12, linewidth=0)
-        left.set(xlabel="probability of the true class", ylabel="loss of one example (nats; squares)", ylim=(0, 6))
-        left.set_title("The loss of one example", **TITLE)
+            left.plot(p, height, label=name, **style)
+            right.plot(p, slope, label=name, **style)
+        left.set(xlabel="probability of the true class", ylabel="loss: nats, or squares", ylim=(0, 6))
         left.legend()
-        middle.annotate(
-            f"sure and wrong:\nthe median is {doubt:.4f}", (doubt, 0), (0.16, 0.06), arrowprops={"arrowstyle": "->"}
+        right.annotate(
+            f"sure and wrong:\nthe median is {doubt:.4f}", (doubt, 0), (0.2, 0.05), arrowprops={"arrowstyle": "->"}
         )
-        middle.set(xlabel="probability of the true class", ylabel="|gradient by the logit of the true class|")
-        middle.set_title("Its error signal", **TITLE)
-        right.set(xlabel="epochs with the right labels", ylabel="validation accuracy (%)", ylim=(0, 100))
-        right.set_title("Recovery: mean of seeds, 10 % to 90 %", **TITLE)
-        right.legend(loc="lower right")
-    return drawing
+        right.set(xlabel="probability of the true class", ylabel="|∂L/∂z| of the true class")
+        right.legend(loc="upper right")
+        return {"losses": draw_recovery(curves), "losses_of_one": loss, "losses_signal": signal}
+
+
+def draw_recovery(curves):
+    seeds = len(next(iter(curves.values())))
+    figure, axis = panel(
+        "Recovery from wrong labels", f"Lines: means of {seeds} seeds; bands: 10 % to 90 %.", height=3.3
+    )
+    for place, name in enumerate(LOSSES):
+        for start, marker, style, color in zip(STARTS, "os", ("-", ":"), (COLORS[place], LIGHT[place]), strict=True):
+            curve = 100 * curves[start, name]
+            epochs, (low, high) = range(curve.shape[1]), np.quantile(curve, (0.1, 0.9), axis=0)
+            line = {"color": color, "linestyle": style, "linewidth": 2, "marker": marker, "markersize": 5}
+            axis.plot(epochs, curve.mean(axis=0), label=f"{name}, {start}", **line)
+            axis.fill_between(epochs, low, high, color=color, alpha=0.15, linewidth=0)
+    axis.set(xlabel="epochs with the right labels", ylabel="validation accuracy, %", ylim=(0, 100))
+    axis.legend(loc="lower right", fontsize=10.5)
+    return figure

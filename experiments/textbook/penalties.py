@@ -22,7 +22,7 @@ from sklearn.linear_model import Lasso, Ridge
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, LOOK, STYLES, legend_above, panel
 
 ROWS = 120
 LIKENESS = 0.95
@@ -45,7 +45,7 @@ def run(seeds=30, steps=2000):
             "mean path": {name: path.mean(axis=0) for name, path in paths.items()},
             "share of exact zeros": {name: (path == 0).mean(axis=(0, 2)) for name, path in paths.items()},
         },
-        figures={"penalties": draw(paths)},
+        figures=draw(paths),
     )
 
 
@@ -147,31 +147,43 @@ def shrink(amount, params):
 
 def draw(paths):
     """The weights of one seed by strength, and the share of useless weights that are exactly zero."""
+    with plt.rc_context(LOOK):
+        return {
+            "penalties_l1": draw_path(L1, paths[L1][0]),
+            "penalties_l2": draw_path(L2, paths[L2][0]),
+            "penalties": draw_shares(paths),
+        }
+
+
+def draw_path(name, path):
     kinds = {
         "useful": (USEFUL, 0, "-"),
+        "useless": (USELESS, 6, ":"),
         "twins, one counts": (ONE_COUNTS, 1, "--"),
         "twins, both count": (BOTH_COUNT, 2, "-."),
-        "useless": (USELESS, 6, ":"),
     }
-    with plt.rc_context(LOOK):
-        figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.9), width_ratios=(3, 3, 2.6))
-        for axes, name in zip(panels, (L1, L2), strict=False):
-            for kind, (columns, color, style) in kinds.items():
-                lines = axes.plot(
-                    STRENGTHS, paths[name][0][:, columns], color=COLORS[color], linestyle=style, linewidth=1.8
-                )
-                lines[0].set_label(kind)
-            axes.axvline(STRENGTHS[CHOSEN], color="gray", linewidth=0.8)
-            axes.set(xscale="log", xlabel=f"strength of {name}", ylim=(-1.3, 1.8))
-            axes.set_title(f"Weights under {name}, one seed", **TITLE)
-        panels[0].set_ylabel("weight")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds))
-        for place, name in enumerate(paths):
-            share = (paths[name][:, :, USELESS] == 0).mean(axis=(0, 2))
-            panels[2].plot(
-                STRENGTHS, share, color=COLORS[place], linestyle=("-", "--", ":")[place], linewidth=2, label=name
-            )
-        panels[2].set(xscale="log", xlabel="strength", ylabel="share exactly zero", ylim=(-0.03, 1.03))
-        panels[2].set_title("Useless weights at zero", **TITLE)
-        panels[2].legend(loc=(0.42, 0.3), handlelength=1.5)
+    figure, axes = panel(f"Weights under {name}", "One seed. Gray line: the strength at which claims are judged.")
+    for kind, (columns, color, style) in kinds.items():
+        lines = axes.plot(STRENGTHS, path[:, columns], color=COLORS[color], linestyle=style, linewidth=1.6)
+        lines[0].set_label(kind)
+    axes.axvline(STRENGTHS[CHOSEN], color="gray", linewidth=0.8)
+    axes.set(xscale="log", xlabel=f"strength of {name}", ylabel="weight", ylim=(-1.3, 2.0))
+    legend_above(axes)
+    return figure
+
+
+def draw_shares(paths):
+    seeds = len(paths[L1])
+    note = f"Lines: means of {seeds} seeds; band: 10 % to 90 %. Gray line: the strength at which claims are judged."
+    figure, axes = panel("Useless weights at exactly zero", note)
+    for place, name in enumerate(paths):
+        shares = 100 * (paths[name][:, :, USELESS] == 0).mean(axis=2)
+        style = {"color": COLORS[place], "linestyle": STYLES[(0, 1, 3)[place]], "linewidth": 2}
+        axes.plot(STRENGTHS, shares.mean(axis=0), label=name, **style)
+        axes.fill_between(
+            STRENGTHS, *np.quantile(shares, (0.1, 0.9), axis=0), color=COLORS[place], alpha=0.15, linewidth=0
+        )
+    axes.axvline(STRENGTHS[CHOSEN], color="gray", linewidth=0.8)
+    axes.set(xscale="log", xlabel="strength", ylabel="useless weights at zero, %", ylim=(-3, 103))
+    legend_above(axes, columns=3)
     return figure

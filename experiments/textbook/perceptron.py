@@ -16,7 +16,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, INK, LOOK, panel, panels
 
 GATES = ("and", "or", "xor")
 HIDDEN = 16
@@ -30,7 +30,7 @@ def run(seeds=30, gate_epochs=100, data_epochs=30):
     return Finding(
         judge_gates(solved) + judge_data(*scores.values()),
         {"seeds_solved": {gate: int(won.sum()) for gate, won in solved.items()}, "test_accuracy": accuracies},
-        {"perceptron": draw(layers, solved, scores)},
+        draw(layers, solved, scores),
     )
 
 
@@ -96,18 +96,22 @@ def judge_data(diagnosis, moons, moons_network):
 
 
 def draw(layers, solved, scores):
+    seeds = len(next(iter(scores.values())))
     with plt.rc_context(LOOK):
-        figure, axes = plt.subplots(1, 4, figsize=(11.5, 3.4), width_ratios=(1, 1, 1, 1.6))
-        for axis, gate in zip(axes, GATES, strict=False):
+        note = f"The line of each of {seeds} seeds; above, how many are right about all four examples."
+        gates, every = panels("Lines of perceptrons for three gates", note, 2.3, 1, len(GATES), sharey=True)
+        for axis, gate in zip(every[0], GATES, strict=True):
             draw_gate(axis, gate, layers[gate], solved[gate])
-        for place, values in enumerate(scores.values()):
+        every[0, 0].set_ylabel("$x_2$")
+        figure, axis = panel("Accuracy on new data", f"A dot for each of {seeds} seeds; bars are means.")
+        for place, (values, marker) in enumerate(zip(scores.values(), "osD", strict=True)):
             shift = np.linspace(-0.18, 0.18, len(values))
-            axes[3].plot(place + shift, 100 * values, ".", color=COLORS[place], markersize=6, alpha=0.7)
-            axes[3].plot([place - 0.3, place + 0.3], [100 * values.mean()] * 2, color="black", linewidth=2)
-        axes[3].set_xticks(range(len(scores)), list(scores), fontsize=11)
-        axes[3].set(ylabel="test accuracy (%)", xlim=(-0.5, len(scores) - 0.5))
-        axes[3].set_title("New data: each seed, and the mean", **TITLE)
-    return figure
+            axis.plot(place + shift, 100 * values, marker, color=COLORS[place], markersize=3.5, alpha=0.7)
+            axis.plot([place - 0.3, place + 0.3], [100 * values.mean()] * 2, color=INK, linewidth=2)
+        axis.set_xticks(range(len(scores)), list(scores))
+        axis.set_yticks(range(80, 101, 5))
+        axis.set(ylabel="test accuracy, %", xlim=(-0.5, len(scores) - 0.5))
+    return {"perceptron_gates": gates, "perceptron": figure}
 
 
 def draw_gate(axis, gate, layer, solved):
@@ -115,9 +119,10 @@ def draw_gate(axis, gate, layer, solved):
     data = jaxmlp.load(gate).train
     x = np.array([-0.6, 1.6])
     for w, b in zip(np.asarray(layer["w"])[..., 0], np.asarray(layer["b"])[:, 0], strict=True):
-        axis.plot(x, -(b + w[0] * x) / w[1], color="0.45", linewidth=0.9, alpha=0.6, zorder=1)
+        axis.plot(x, -(b + w[0] * x) / w[1], color="0.45", linewidth=0.7, alpha=0.6, zorder=1)
     for point, label in zip(np.asarray(data.inputs), np.asarray(data.targets), strict=True):
-        axis.scatter(*point, s=190, marker="os"[label], color=COLORS[label], edgecolor="white", zorder=2)
-        axis.text(*point, f"{label}", color="white", weight="bold", ha="center", va="center_baseline", zorder=3)
-    axis.set(xlim=x, ylim=x, xticks=(0, 1), yticks=(0, 1), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    axis.set_title(f"{gate.upper()}: {int(solved.sum())} of {solved.size} seeds", **TITLE)
+        axis.scatter(*point, s=110, marker="os"[label], color=COLORS[label], edgecolor="white", zorder=2)
+        axis.text(*point, f"{label}", color="white", weight="bold", size=9, ha="center", va="center_baseline", zorder=3)
+    axis.set(xlim=x, ylim=x, xticks=(0, 1), yticks=(0, 1), xlabel="$x_1$", aspect="equal")
+    axis.set_title(f"{gate.upper()}: {int(solved.sum())} of {solved.size}", fontsize=10.5)
+    axis.grid(visible=False)

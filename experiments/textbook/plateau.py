@@ -16,7 +16,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import BAND, COLORS, LOOK, STYLES, panel
 
 # Training images, and the number of epochs: fewer epochs for more images, so that each size gets enough steps.
 EPOCHS = {1000: 40, 4000: 20, 16000: 8}
@@ -82,17 +82,15 @@ def judge(scores, rows):
 
 def draw(scores, rows):
     with plt.rc_context(LOOK):
-        figure, axis = plt.subplots(figsize=(8.5, 4.8))
+        figure, axis = panel("Accuracy on Fashion-MNIST's raw pixels", BAND.format(len(next(iter(scores.values())))))
         for model, color, style, marker in zip(MODELS, COLORS, STYLES, "os", strict=False):
             values = np.array([scores[model, n] for n in rows])
             low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), axis=1)
             label = f"{model} (784-{HIDDEN}-10)" if model == "network" else model
             axis.plot(rows, middle, color=color, linestyle=style, marker=marker, linewidth=2, label=label)
             axis.fill_between(rows, low, high, color=color, alpha=0.2, linewidth=0)
-        axis.set(xscale="log", xlabel="training images", ylabel="test accuracy (%)")
+        axis.set(xscale="log", xlabel="training images", ylabel="test accuracy, %")
         axis.set_xticks(rows, [f"{n:,}" for n in rows])
         axis.minorticks_off()
-        count = len(next(iter(scores.values())))
-        axis.set_title(f"Fashion-MNIST from raw pixels: median of {count} seeds, band from 10 % to 90 %", **TITLE)
         axis.legend(loc="lower right")
     return figure

@@ -68,7 +68,7 @@ def run(seeds=30, steps=300, valley_steps=150, film_frames=100):
         verdicts=[*verdicts_of_wells(wells), *verdicts_of_valley(falls)],
         numbers=numbers,
         figures={
-            "race": race_figures.still(paths, SHOWN_RATE, numbers, escaped["Adam"][:, 0].size),
+            **race_figures.still(paths, SHOWN_RATE, numbers, escaped["Adam"][:, 0].size),
             "race_starts": race_figures.by_start(ROWS, RATES, escaped),
             "race_valley": race_figures.genealogy(down, rates, falls),
             **race_figures.film("race", paths, SHOWN_RATE, film_frames),

@@ -18,7 +18,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import COLORS, LOOK, STYLES, color_of, legend_above, panel, panels
 from experiments.surfaces import along_and_across, descend, valley
 
 DECAY = 0.9
@@ -34,6 +34,7 @@ METHODS = {
     SAME: lambda rate: jaxmlp.momentum(rate, DECAY),
     TENTH: lambda rate: jaxmlp.momentum(rate * (1 - DECAY), DECAY),
 }
+COLOR = {PLAIN: color_of("gradient descent"), SAME: color_of("momentum"), TENTH: COLORS[4]}
 
 
 def run(seeds=50, steps=2500):
@@ -49,7 +50,7 @@ def run(seeds=50, steps=2500):
             "mean swing by rate": {name: swing[:, 2:].mean(axis=0) for name, swing in swings.items()},
             "median steps by rate": {name: np.median(steps[:, 2:], axis=0) for name, steps in arrivals.items()},
         },
-        figures={"ravine": draw({name: swing[:, 2:].mean(axis=0) for name, swing in swings.items()})},
+        figures=draw({name: swing[:, 2:] for name, swing in swings.items()}),
     )
 
 
@@ -100,26 +101,33 @@ def ravine(seed):
     return condition, angle, start
 
 
-def draw(swing, steps=60):
-    """Left: the path of each method in the coordinates of the ravine. Right: the swing by learning rate."""
+def draw(swings, steps=60):
+    """The path of each method in the coordinates of the ravine, and the swing by learning rate."""
     with plt.rc_context(LOOK):
-        figure = plt.figure(figsize=(11, 4.8))
-        panels = figure.subplot_mosaic([["0", "swing"], ["1", "swing"], ["2", "swing"]], width_ratios=(1, 1))
-        for place, (name, make) in enumerate(METHODS.items()):
-            path = descend(make(SHOWN), lambda w: valley(w, angle=0.0), jnp.array([LENGTH, 1.0]), steps)
-            axes = panels[str(place)]
-            axes.axhline(0, color="gray", linewidth=1)
-            axes.plot(*np.asarray(path).T, color=COLORS[place], marker=".", markersize=5, linewidth=1)
-            axes.set(xlim=(LENGTH + 0.4, -3.6), ylim=(-1.6, 1.6), ylabel="across")
-            rate = SHOWN / 10 if name == TENTH else SHOWN
-            axes.set_title(f"{name} ({rate:.2g}): {steps} steps", loc="left", fontsize=11)
-            axes.tick_params(labelbottom=place == 2)
-            panels["swing"].plot(
-                RATES, swing[name], color=COLORS[place], linestyle=STYLES[place], linewidth=2, label=name
-            )
-        panels["2"].set_xlabel("remaining distance along the floor")
-        panels["swing"].set(yscale="log", xlabel="learning rate of gradient descent x curvature across")
-        panels["swing"].set_ylabel("swing (path length across / distance at the start)")
-        panels["swing"].set_title("Swing, mean over seeds", **TITLE)
-        panels["swing"].legend(loc="upper left")
+        return {"ravine_paths": draw_paths(steps), "ravine": draw_swings(swings)}
+
+
+def draw_paths(steps):
+    note = "A dot for each step, 100 times steeper across than along. Above: the learning rate x curvature across."
+    figure, every = panels(f"The first {steps} steps down a ravine", note, 4.2, len(METHODS), 1, sharex=True)
+    for axes, (name, make) in zip(every[:, 0], METHODS.items(), strict=True):
+        path = descend(make(SHOWN), lambda w: valley(w, angle=0.0), jnp.array([LENGTH, 1.0]), steps)
+        axes.axhline(0, color="gray", linewidth=1)
+        axes.plot(*np.asarray(path).T, color=COLOR[name], marker=".", markersize=4, linewidth=1)
+        axes.set(xlim=(LENGTH + 0.4, -3.6), ylim=(-1.6, 1.6), ylabel="across")
+        axes.set_title(f"{name}: {SHOWN / 10 if name == TENTH else SHOWN:.2g}", loc="left", fontsize=11)
+    every[-1, 0].set_xlabel("remaining distance along the floor")
+    return figure
+
+
+def draw_swings(swings):
+    seeds = len(swings[PLAIN])
+    note = f"Lines: means of {seeds} seeds; bands, hardly wider: 10 % to 90 %."
+    figure, axes = panel("Swing by learning rate", note, height=3.4)
+    for (name, swing), style in zip(swings.items(), STYLES, strict=False):
+        axes.plot(RATES, swing.mean(axis=0), color=COLOR[name], linestyle=style, linewidth=2, label=name)
+        axes.fill_between(RATES, *np.quantile(swing, (0.1, 0.9), axis=0), color=COLOR[name], alpha=0.15, linewidth=0)
+    axes.set(yscale="log", xlabel="rate of gradient descent x curvature")
+    axes.set_ylabel("path length across /\ndistance at the start")
+    legend_above(axes, columns=1)
     return figure

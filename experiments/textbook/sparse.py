@@ -17,7 +17,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, STYLES, TITLE
+from experiments.figures import LOOK, STYLES, color_of, panel
 
 FREQUENCIES = np.geomspace(0.5, 0.005, 24, dtype=np.float32)
 RARE = FREQUENCIES < 0.02
@@ -48,7 +48,7 @@ def run(seeds=40, steps=300):
             "mean own rate": {name: rates.mean(axis=0) for name, rates in own_rate.items()},
             "mean error": {name: errors.mean(axis=0) for name, errors in error.items()},
         },
-        figures={"sparse": draw(own_rate, error, rate)},
+        figures=draw(own_rate, error, rate),
     )
 
 
@@ -127,25 +127,30 @@ def loss(params, batch):
 
 
 def draw(own_rate, error, rate):
+    relative = {name: rates / rates[:, :1] for name, rates in own_rate.items()}
+    labels = {name: f"{name}, rate {rate[name]:.2g}" for name in METHODS}
     with plt.rc_context(LOOK):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6))
-        for place, name in enumerate(METHODS):
-            relative = own_rate[name] / own_rate[name][:, :1]
-            band(left, relative, place, label=name)
-            band(right, error[name], place, label=f"{name}, rate {rate[name]:.2g}")
-        for axes in (left, right):
-            axes.set(xscale="log", yscale="log", xlabel="share of rows in which the feature is present")
-            axes.invert_xaxis()
-            axes.legend(loc="upper left")
-        left.set_ylabel("own rate / own rate of the most frequent feature")
-        left.set_title("Adaptive rates give rare features larger steps", **TITLE)
-        right.set_ylabel("mean final error of the weight")
-        right.set_title("Rare features are learned better in 300 steps", **TITLE)
+        return {
+            "sparse_rates": draw_bands(
+                "Own learning rate by feature rarity", relative, "own rate / that of\nthe most frequent feature"
+            ),
+            "sparse_errors": draw_bands(
+                "Final error by feature rarity", error, "mean final error of the weight", labels
+            ),
+        }
+
+
+def draw_bands(title, values, quantity, labels=None):
+    """The means over seeds with their 95 % intervals, by frequency."""
+    seeds = len(next(iter(values.values())))
+    figure, axes = panel(title, f"Lines: means of {seeds} seeds; bands: 95 % intervals.", height=3.4)
+    for (name, every), style in zip(values.items(), STYLES, strict=False):
+        low, middle, high = np.transpose([verdicts.mean_interval(column) for column in every.T])
+        share, color, label = 100 * FREQUENCIES, color_of(name), (labels or {}).get(name, name)
+        axes.plot(share, middle, color=color, linestyle=style, linewidth=2, label=label)
+        axes.fill_between(share, low, high, color=color, alpha=0.2, linewidth=0)
+    axes.set(xscale="log", yscale="log", xlabel="rows in which the feature is present, %", ylabel=quantity)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.invert_xaxis()
+    axes.legend(loc="upper left", fontsize=10.5)
     return figure
-
-
-def band(axes, values, place, label):
-    """The mean over seeds with its 95 % interval."""
-    low, middle, high = np.transpose([verdicts.mean_interval(column) for column in values.T])
-    axes.plot(FREQUENCIES, middle, color=COLORS[place], linestyle=STYLES[place], linewidth=2, label=label)
-    axes.fill_between(FREQUENCIES, low, high, color=COLORS[place], alpha=0.2, linewidth=0)

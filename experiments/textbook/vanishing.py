@@ -20,7 +20,7 @@ import numpy as np
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, MARKERS, STYLES, TITLE
+from experiments.figures import COLORS, INK, LOOK, MARKERS, STYLES, legend_above, panel
 
 WIDTH = 64
 DEPTHS = (2, 10, 20, 30)
@@ -36,7 +36,7 @@ KINDS = {
     "ReLU, He": (jaxmlp.relu, "he_normal"),
     "sigmoid, 4 Glorot": (jaxmlp.sigmoid, FOURFOLD),
 }
-LABELS = {"sigmoid, 4 Glorot": "sigmoid, 4 Glorot: weights four times as large"}
+FOUR = "4\N{NO-BREAK SPACE}Glorot: weights four times as large."
 
 
 def run(seeds=20, epochs=8, depths=DEPTHS, deep=DEEP, rates=RATES):
@@ -54,8 +54,8 @@ def run(seeds=20, epochs=8, depths=DEPTHS, deep=DEEP, rates=RATES):
         },
         "microseconds, median": {f"{name}, {place}": np.median(values) for (place, name), values in times.items()},
     }
-    drawing = figure(measured, curves, sorted(depths), deep)
-    return Finding(judge(measured, curves, deep), numbers, {"vanishing": drawing}, judge_times(times))
+    drawn = draw(measured, curves, sorted(depths), deep)
+    return Finding(judge(measured, curves, deep), numbers, drawn, judge_times(times))
 
 
 def judge(norms, curves, deep):
@@ -205,41 +205,31 @@ def microseconds(call):
     return 1e6 * (time.perf_counter() - began) / 50
 
 
-def figure(norms, curves, depths, deep):
+def draw(norms, curves, depths, deep):
+    seeds = len(curves[SIGMOID, 1])
+    note = f"Lines: means of {seeds} seeds; bands: 10 % to 90 %. {FOUR}"
     with plt.rc_context(LOOK):
-        drawing, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5.2))
+        layers, left = panel(f"Gradients of {depths[-1]} layers before training", note)
+        first, middle = panel("What reaches the first layer", note)
+        training, right = panel(f"Accuracy with {deep} hidden layers", note)
         for place, name in enumerate(KINDS):
-            style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 2}
-            style |= {"marker": MARKERS[place], "markersize": 5}
+            style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 1.8, "label": name}
+            style |= {"marker": MARKERS[place], "markersize": 4.5}
             deepest = norms[name, depths[-1]]
-            band(
-                left,
-                range(1, deepest.shape[1] + 1),
-                np.log10(deepest),
-                power=True,
-                label=LABELS.get(name, name),
-                **style,
-            )
+            band(left, range(1, deepest.shape[1] + 1), np.log10(deepest), power=True, **style)
             ratios = np.transpose([decades(norms[name, depth]) for depth in depths])
             band(middle, depths, ratios, power=True, **style)
             curve = 100 * curves[name, deep]
             band(right, range(1, curve.shape[1] + 1), curve, **style)
         shallow = 100 * curves[SIGMOID, 1]
-        style = {"color": COLORS[6], "linestyle": (0, (5, 1)), "linewidth": 1.4}
-        band(
-            right, range(1, shallow.shape[1] + 1), shallow, label="right only: sigmoid, Glorot, 1 hidden layer", **style
-        )
-        left.set(xlabel=f"hidden layer (of {depths[-1]})", ylabel="norm of its gradient", yscale="log")
-        left.set_title("Before training, layer by layer", **TITLE)
-        middle.set(xlabel="number of hidden layers", ylabel="gradient norm, first over last layer", yscale="log")
-        middle.set_title("What reaches the first layer", **TITLE)
-        right.set(xlabel="epoch", ylabel="validation accuracy (%)", ylim=(0, 100))
-        right.set_title(f"Training {deep} hidden layers", **TITLE)
-        handles, labels = map(list, left.get_legend_handles_labels())
-        only, label = right.get_legend_handles_labels()
-        drawing.legend(handles + only, labels + label, loc="outside lower center", ncols=3)
-        drawing.suptitle(f"Means of {len(shallow)} seeds, bands from 10 % to 90 %", fontsize=12)
-    return drawing
+        style = {"color": INK, "linestyle": (0, (5, 1)), "linewidth": 1.4, "label": f"{SIGMOID}, 1 layer"}
+        band(right, range(1, shallow.shape[1] + 1), shallow, **style)
+        left.set(xlabel="hidden layer", ylabel="norm of its gradient", yscale="log")
+        middle.set(xlabel="number of hidden layers", ylabel="gradient norm,\nfirst over last layer", yscale="log")
+        right.set(xlabel="epoch", ylabel="validation accuracy, %", ylim=(0, 100))
+        for axis in (left, middle, right):
+            legend_above(axis)
+    return {"vanishing_layers": layers, "vanishing_first": first, "vanishing": training}
 
 
 def band(axis, x, values, power=False, **style):

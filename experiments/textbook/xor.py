@@ -16,7 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import COLORS, LOOK, TITLE
+from experiments.figures import COLORS, INK, LOOK, legend_above, panel
 
 WIDTHS = (1, 2, 3, 4, 8, 16)
 LEARNING_RATE = 0.05
@@ -39,12 +39,12 @@ def run(seeds=100, epochs=500, widths=WIDTHS):
     solved = {key: right[numbers] for key, numbers in trials.items()}
     shown = {
         "Two tanh units that learned XOR": trials["tanh", 2][solved["tanh", 2]],
-        "Two ReLU units that did not": trials["ReLU", 2][~solved["ReLU", 2]],
+        "Two ReLU units that did not learn XOR": trials["ReLU", 2][~solved["ReLU", 2]],
     }
     return Finding(
         judge(solved, max(widths)),
         {"seeds": seeds, "solved": {f"{width} {name}": int(won.sum()) for (name, width), won in solved.items()}},
-        {"xor": draw(solved, {title: study.params(numbers[0]) for title, numbers in shown.items() if len(numbers)})},
+        draw(solved, {title: study.params(numbers[0]) for title, numbers in shown.items() if len(numbers)}),
     )
 
 
@@ -80,50 +80,47 @@ def judge(solved, widest):
 
 def draw(solved, params):
     with plt.rc_context(LOOK):
-        figure, axes = plt.subplots(1, 3, figsize=(13, 4.4), width_ratios=(1.25, 1, 1.2))
-        for place, name in enumerate(ACTIVATIONS):
-            draw_shares(axes[0], name, {width: won for (which, width), won in solved.items() if which == name}, place)
-        for axis, (title, one) in zip(axes[1:], params.items(), strict=False):
-            draw_lines(axis, one, jaxmlp.tanh if "tanh" in title else jaxmlp.relu)
-            axis.set_title(title, **TITLE)
-        if params:
-            figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower right", ncols=2)
-            bar = plt.cm.ScalarMappable(Normalize(0, 1), PROBABILITIES)
-            figure.colorbar(bar, ax=axes[2], label="probability of label 1")
-        for axis in axes[1 + len(params) :]:
-            axis.set_visible(False)
+        lines = {"xor_tanh" if "tanh" in title else "xor_relu": draw_lines(title, one) for title, one in params.items()}
+        return {"xor": draw_shares(solved)} | lines
+
+
+def draw_shares(solved):
+    widths = list(dict.fromkeys(width for _, width in solved))
+    seeds = next(iter(solved.values())).size
+    figure, axis = panel("Seeds that learn XOR", f"Shares of {seeds} seeds with 95 % intervals.")
+    for place, name in enumerate(ACTIVATIONS):
+        places = np.arange(len(widths)) + 0.38 * (place - 0.5)
+        shares = np.array([100 * solved[name, width].mean() for width in widths])
+        low, high = 100 * np.transpose([verdicts.share_interval(solved[name, width]) for width in widths])
+        style = {"color": COLORS[4 * place], "hatch": "//" if place else "", "edgecolor": "white"}
+        axis.bar(places, shares, width=0.36, label=name, **style)
+        axis.errorbar(places, shares, (shares - low, high - shares), fmt="none", color=INK, capsize=3)
+    axis.set_xticks(range(len(widths)), [str(width) for width in widths])
+    axis.set(xlabel="hidden units", ylabel="seeds that learn XOR, %", ylim=(0, 103))
+    axis.grid(axis="x", visible=False)
+    axis.legend(loc="upper left")
     return figure
 
 
-def draw_shares(axis, name, solved, place):
-    places = np.arange(len(solved)) + 0.38 * (place - 0.5)
-    won = next(iter(solved.values()))
-    shares = np.array([100 * won.mean() for won in solved.values()])
-    low, high = 100 * np.transpose([verdicts.share_interval(won) for won in solved.values()])
-    axis.bar(
-        places, shares, color=COLORS[4 * place], width=0.36, hatch="//" if place else "", edgecolor="white", label=name
-    )
-    axis.errorbar(places, shares, (shares - low, high - shares), fmt="none", color="black", capsize=3)
-    axis.set_xticks(range(len(solved)), [str(width) for width in solved])
-    axis.set(xlabel="hidden units", ylabel="seeds that learn XOR (%)", ylim=(0, 103))
-    axis.set_title(f"Share of {won.size} seeds, 95 % intervals", **TITLE)
-    axis.grid(axis="x", visible=False)
-    axis.legend(loc="upper left")
-
-
-def draw_lines(axis, params, activation):
+def draw_lines(title, params):
     """The network's output over the plane, and for each hidden unit the line on which its weighted sum is 0."""
+    figure, axis = panel(title, "On its line the weighted sum of a hidden unit is 0. One seed.", height=3.7)
     side = np.linspace(-0.5, 1.5, 161, dtype=np.float32)
     plane = jnp.asarray(np.stack(np.meshgrid(side, side), -1))
+    activation = jaxmlp.tanh if "tanh" in title else jaxmlp.relu
     output = np.asarray(jax.nn.sigmoid(jaxmlp.apply(params, plane, activation))[..., 0])
     axis.contourf(side, side, output, np.linspace(0, 1, 21), cmap=PROBABILITIES, vmin=0, vmax=1)
     w, b = np.asarray(params[0]["w"]), np.asarray(params[0]["b"])
     for unit, style in enumerate(("-", "--")):
-        axis.contour(side, side, plane @ w[:, unit] + b[unit], [0], colors="black", linestyles=[style], linewidths=2)
-        axis.plot([], [], color="black", linestyle=style, linewidth=2, label=f"weighted sum of unit {unit + 1} is 0")
+        axis.contour(side, side, plane @ w[:, unit] + b[unit], [0], colors=INK, linestyles=[style], linewidths=2)
+        axis.plot([], [], color=INK, linestyle=style, linewidth=2, label=f"unit {unit + 1}")
     data = jaxmlp.load("xor").train
     for point, label in zip(np.asarray(data.inputs), np.asarray(data.targets), strict=True):
         axis.scatter(*point, s=190, marker="os"[label], color=COLORS[label], edgecolor="white", zorder=3)
         axis.text(*point, f"{label}", color="white", weight="bold", ha="center", va="center_baseline", zorder=4)
     axis.set(xticks=(0, 1), yticks=(0, 1), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
     axis.grid(visible=False)
+    bar = plt.cm.ScalarMappable(Normalize(0, 1), PROBABILITIES)
+    figure.colorbar(bar, ax=axis, label="probability of label 1")
+    legend_above(axis)
+    return figure

@@ -83,12 +83,13 @@ def _question(problem: Problem, protocol: Protocol) -> str:
 
 
 def _words(pair: Pair) -> tuple[str, str]:
-    """The two names, and the verdict with the repetitions that are still needed."""
+    """The two names, and the verdict, with the one that is sooner and the repetitions that are still needed."""
     names = f"{shortened(pair.first)} vs {shortened(pair.second)}"
+    said = f"{shortened(pair.sooner)} sooner" if pair.sooner and pair.verdict != BETTER else pair.verdict
     if math.isnan(pair.more):
-        return names, pair.verdict if not pair.sooner or pair.verdict == BETTER else f"{pair.sooner} sooner"
+        return names, said
     more = f"~{float(f'{pair.more:.2g}'):,.0f} more" if pair.more <= 10_000 else "out of reach"
-    return names, f"{pair.verdict}, {more}"
+    return names, f"{said}, {more}"
 
 
 def _lines(names: str, verdict: str) -> list[str]:

@@ -13,11 +13,12 @@ import pytest
 
 import benchmarks.measures as measures
 from benchmarks.clusters import simulated
+from benchmarks.drawing import figures
 from benchmarks.gpu import gpu
 from benchmarks.limits import limit
 from benchmarks.processes import Processes
 from benchmarks.ratios import fastest, ratio, spread
-from benchmarks.report import figures, markdown
+from benchmarks.report import markdown
 from benchmarks.tasks import NETWORKS, OPTIMIZERS, Task, made_data, made_order, made_params
 
 ROOT = Path(__file__).parents[2]
@@ -217,11 +218,12 @@ def test_tables_and_figures_of_results():
     assert "| largest difference of a loss / first loss, 3-5-4 |  | 2e-07 |" in text
     assert "| seconds until the end of twenty steps, 3-5-4 | 1.2 | 0.5 |" in text
     assert "without torch: not installed" in text
-    assert set(figures(results)) == {"side_by_side"}
+    assert set(figures(results)) == {"side_by_side_step"}
     peaks = {"peak_bytes": {"jaxmlp": 3e8, "optax": 4e8}, "epochs": 2}
     many = [row | peaks | {"seeds": count, "measure": f"{count} seeds"} for count in (4, 64)]
     assert "| 64 seeds, 2 epochs | 3-5-4 | 300 | 400 |" in markdown({**results, "lost": {}, "seeds": many})
-    assert set(figures(results | {"seeds": many})) == {"side_by_side", "seeds"}
+    shown = {"side_by_side_step", "side_by_side_64_seeds", "seeds_3-5-4"}
+    assert set(figures(results | {"seeds": many})) == shown
 
 
 @pytest.mark.parametrize(

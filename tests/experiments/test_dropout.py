@@ -46,4 +46,4 @@ def test_without_dropout_nothing_changes(monkeypatch):
     gap, test_loss, better_than_one, _, _, _, correlation = (verdict.holds for verdict in finding.verdicts)
     assert gap is False and test_loss is False and correlation is False
     assert better_than_one is not True
-    assert list(finding.figures) == ["dropout"]
+    assert list(finding.figures) == ["dropout_gap", "dropout_ensemble", "dropout_correlation"]

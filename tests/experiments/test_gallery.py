@@ -24,6 +24,8 @@ class Coins:
     def run(seeds=3, full=False):
         figure, axis = plt.subplots(figsize=(1, 1))
         axis.plot([0, seeds])
+        figure.suptitle("Sides")
+        figure.supxlabel("A dot for each seed.")
         judged = [
             verdicts.share("they do", [False] * seeds, at_least=0.9),
             verdicts.mean("their sides are alike", [0.4, 0.6], at_least=0.5),
@@ -108,14 +110,15 @@ def test_running_all_writes_the_gallery(tmp_path):
     )
     assert "- **no**: they do (0 of 3 seeds" in text
     assert "- **cannot tell**: their sides are alike" in text
-    shown = re.findall(r"!\[coins: Do coins fall on their edge\?\]\((.*?)\)", text)
-    assert shown == ["../results/coins.png", "../results/coins.gif"]
+    shown = dict(re.findall(r'<img src="(.*?)" alt="(.*?)" width="400">', text))
+    said = ("coins: Sides. A dot for each seed.", "coins: Do coins fall on their edge?")
+    assert shown == dict(zip(("../results/coins.png", "../results/coins.gif"), said, strict=True))
     assert all((page.parent / place).exists() for place in shown)
 
 
 def test_the_gallery_is_written_beside_the_files_by_default(tmp_path):
     command.main(["--all", "--out", str(tmp_path)])
-    assert "(./coins.png)" in (tmp_path / "README.md").read_text()
+    assert 'src="./coins.png"' in (tmp_path / "README.md").read_text()
 
 
 def test_results_from_before_the_environment_was_recorded_are_shown_without_it(tmp_path):

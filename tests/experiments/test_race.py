@@ -38,7 +38,7 @@ def without_momentum(grads, state, params=None, *, learning_rate, **_):
 def test_the_race():
     finding = race.run(seeds=6, steps=200, valley_steps=100, film_frames=3)
     assert [verdict.holds for verdict in finding.verdicts] == [True, True, True, True, True, False]
-    assert set(finding.figures) == {"race", "race_starts", "race_valley", "race.gif", "race.mp4"}
+    assert set(finding.figures) == {"race", "race_rates", "race_starts", "race_valley", "race.gif", "race.mp4"}
     assert finding.figures["race.gif"][:6] == b"GIF89a" and finding.figures["race.mp4"][4:8] == b"ftyp"
     assert sum(len(finding.figures[film]) for film in ("race.gif", "race.mp4")) < 3_000_000
 
