@@ -170,7 +170,7 @@ def draw(measured, rows, folder):
     """Efficiency and tail over workers, a line for each size of a study."""
     parts = {
         "efficiency": ("Time of trials / (workers x time)", "efficiency, %"),
-        "tail": ("Time with an idle worker", "time with an idle worker, %"),
+        "tail": ("Time with an idle worker", "share of the time, %"),
     }
     with matplotlib.rc_context(LOOK):
         for name, (title, label) in parts.items():

@@ -61,7 +61,7 @@ def side_by_side(rows, measure):
 def seeds_figure(rows, network):
     """Microseconds per step of one training by the number of trainings at once."""
     names = [name for name in PEERS if any(name in row["us_a_step"] for row in rows)]
-    figure, axes = panel(f"Many seeds at once, network {network}", _SPREAD, height=3.4)
+    figure, axes = panel(f"Many seeds, network {network}", _SPREAD, height=3.6)
     for place, name in enumerate(names):
         there = [row for row in rows if name in row["us_a_step"]]
         line = {"linestyle": STYLES[place % len(STYLES)], "marker": MARKERS[place % len(MARKERS)]}

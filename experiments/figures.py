@@ -64,7 +64,6 @@ def legend_above(axes: Axes, columns: int = 2, **options: Any) -> None:
 def save(figure: Figure, file: str | Path) -> None:
     """Writes a PNG; with a palette, which takes a third of the bytes, 256 colors being enough for soft edges too."""
     drawn = io.BytesIO()
-    figure.draw_without_rendering()  # the layout is made for ticks that it changes itself: only a second one fits
     figure.savefig(drawn, dpi=180)
     Image.open(drawn).convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE).save(file, optimize=True)
 

@@ -19,7 +19,7 @@ from jax.tree_util import Partial
 import jaxmlp
 from experiments import verdicts
 from experiments.experiment import Finding
-from experiments.figures import BAND, COLORS, LOOK, STYLES, panel
+from experiments.figures import BAND, COLORS, LOOK, STYLES, legend_above, panel
 
 WIDTHS = (2, 4, 8, 16, 32, 64, 128)
 FUNCTIONS = {
@@ -147,7 +147,7 @@ def draw(fitted, solved, trained, widths):
 
 
 def draw_errors(errors, widths, title):
-    figure, axis = panel(title, BAND.format(len(next(iter(errors.values())))))
+    figure, axis = panel(title, BAND.format(len(next(iter(errors.values())))), height=3.5)
     for name, color, style, marker in zip(FUNCTIONS, COLORS, STYLES, "osD^", strict=False):
         quantiles = [np.quantile(errors[name, str(width)], (0.1, 0.5, 0.9)) for width in widths]
         low, middle, high = np.maximum(np.array(quantiles).T, 1e-5)
@@ -156,7 +156,7 @@ def draw_errors(errors, widths, title):
     axis.set(xscale="log", yscale="log", xlabel="hidden units", ylabel="root mean squared error", ylim=(1e-4, 1.2))
     axis.set_xticks(widths, [str(width) for width in widths])
     axis.minorticks_off()
-    axis.legend(loc="lower left")
+    legend_above(axis)
     return figure
 
 

@@ -128,5 +128,6 @@ def draw(curves):
         axis.axhline(SECONDS * STEPS, color=INK, linewidth=1)
         axis.text(1, SECONDS * STEPS + 0.04, "end of an episode", va="bottom")
         axis.set(xlabel=f"updates, {EPISODES} episodes each", ylabel="time until the pole falls, s", ylim=(0, 4.5))
+        axis.set_yticks(range(5))  # chosen by Matplotlib, their labels would change after the layout is made
         axis.legend(loc="lower right")
     return figure

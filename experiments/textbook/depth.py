@@ -149,7 +149,9 @@ def draw_pieces(counts):
 
 def draw_errors(errors, names):
     seeds = len(next(iter(errors.values())))
-    figure, axis = panel("Error with equally many parameters", f"A dot for each of {seeds} seeds; bars are medians.")
+    figure, axis = panel(
+        "Error with equally many parameters", f"A dot for each of {seeds} seeds; bars are medians.", height=3.5
+    )
     for place, (name, marker) in enumerate(zip(names, "osD", strict=False)):
         for spot, target in enumerate(TARGETS):
             values = errors[target, name]

@@ -4,7 +4,7 @@ The course races five methods over a surface with a global well on the left and 
 descent gets stuck in the local well, momentum and Adam run through it. Here they start at random points on the side of
 the local well, in rows from its center to the rim, with 13 learning rates. A run escapes if it ends in the global well.
 The map shows all five at one learning rate; a rate means something else to each method, so that verdicts compare each
-method at its best rate, and the right panel shows all rates.
+method at its best rate, and another figure shows all rates.
 
 Then all nine methods of the genealogy descend a straight valley that is a hundred times steeper across than along. SGD
 is gradient descent with noisy gradients; the other methods get exact gradients. The best rate of a method is the one

@@ -209,9 +209,9 @@ def draw(norms, curves, depths, deep):
     seeds = len(curves[SIGMOID, 1])
     note = f"Lines: means of {seeds} seeds; bands: 10 % to 90 %. {FOUR}"
     with plt.rc_context(LOOK):
-        layers, left = panel(f"Gradients of {depths[-1]} layers before training", note)
-        first, middle = panel("What reaches the first layer", note)
-        training, right = panel(f"Accuracy with {deep} hidden layers", note)
+        layers, left = panel(f"Gradients of {depths[-1]} layers before training", note, height=3.6)
+        first, middle = panel("What reaches the first layer", note, height=3.6)
+        training, right = panel(f"Accuracy with {deep} hidden layers", note, height=3.6)
         for place, name in enumerate(KINDS):
             style = {"color": COLORS[place], "linestyle": STYLES[place], "linewidth": 1.8, "label": name}
             style |= {"marker": MARKERS[place], "markersize": 4.5}
