@@ -1,5 +1,6 @@
 """Effects of hyperparameters: which combination is best on average, and a figure of each one's effect."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +48,21 @@ def drawn_effects(table: "pd.DataFrame", columns: list[str], metric: str) -> "Fi
         raise ImportError("Study.plot: matplotlib must be installed: pip install 'jaxmlp[compare]'") from error
     varied = [name for name in columns if len(table[name].unique()) > 1]
     require(varied, "Study.plot", "the study", "have a hyperparameter of two values or more", columns)
-    figure = Figure(figsize=(3.2 * len(varied), 3), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(varied), sharey=True))
-    for axis, name in zip(axes, varied, strict=True):
+    columns_drawn = min(2, len(varied))  # more of them would be too small on a phone
+    rows = math.ceil(len(varied) / columns_drawn)
+    figure = Figure(figsize=(3.2 * columns_drawn, 2.7 * rows + 0.3), layout="constrained")
+    every = figure.subplots(rows, columns_drawn, sharey=True, squeeze=False)
+    for axis in every.flat[len(varied) :]:
+        axis.remove()
+    marks = {}
+    for axis, name in zip(every.flat, varied, strict=False):
         _panel(axis, table[name], table[metric])
+        marks |= {label: mark for mark, label in zip(*axis.get_legend_handles_labels(), strict=True)}
         axis.set_xlabel(name)
-    axes[0].set_ylabel(metric)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in every[:, 0]:
+        axis.set_ylabel(metric)
+    figure.legend(list(marks.values()), list(marks), loc="outside upper left", ncols=2, frameon=False)
     return figure
 
 
@@ -62,7 +72,7 @@ def _panel(axis: Any, column: Any, values: Any) -> None:
     column = column if is_number else column.astype(object).where(column.notna(), "None")
     kinds = sorted(column.unique()) if is_number else list(column.unique())
     places = column if is_number else column.map(kinds.index)
-    axis.plot(places, values, ".", color="tab:gray", alpha=0.4, markersize=4)
+    axis.plot(places, values, ".", color="#5b6068", alpha=0.4, markersize=4, label="trial")
     if is_number and min(kinds) > 0 and max(kinds) >= 20 * min(kinds):
         axis.set_xscale("log")
     if not is_number:
@@ -71,7 +81,8 @@ def _panel(axis: Any, column: Any, values: Any) -> None:
         found = [_interval(values[column == kind]) for kind in kinds]
         means, low, high = np.transpose(found)
         at = kinds if is_number else range(len(kinds))
-        axis.errorbar(at, means, [means - low, high - means], marker="o", color="tab:blue", capsize=3)
+        look = {"marker": "o", "color": "#0072b2", "capsize": 3, "label": "mean, 95 % interval"}
+        axis.errorbar(at, means, [means - low, high - means], **look)
 
 
 def _interval(values: Any) -> tuple[float, float, float]:

@@ -110,7 +110,9 @@ def test_results_are_written_and_drawn(results, tmp_path):
     reruns.write(results, tmp_path)
     assert json.loads((tmp_path / "reruns.json").read_text()) == results and (tmp_path / "reruns.png").exists()
     said = [text.get_text() for text in reruns.draw(results).axes[0].texts]
-    assert {"bowl, standard", "“better”, said of 2.0 of 3 pairs", "“sooner”, said of 1.0 of 3 pairs", "100"} <= set(said)
+    assert {"bowl, standard", "“better”, said of 2.0 of 3 pairs", "“sooner”, said of 1.0 of 3 pairs", "100"} <= set(
+        said
+    )
     assert sum("A against A" in text for text in said) == 1
 
 
