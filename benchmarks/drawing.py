@@ -1,5 +1,7 @@
 """The results as figures, each as wide as a phone's screen; pages set several side by side where there is room."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 
@@ -86,7 +88,7 @@ def scaling_figure(rows, law):
         device = name.split(", ")[-1] if "," in name else "all devices" if len(names) > 1 else "jaxmlp"
         draw_spread(axes, [row["value"] for row in line], [row["us_a_step"] for row in line], device, look)
     line = [row for row in rows if row["law"] == law]
-    limit = {"color": INK, "linestyle": ":", "label": "matrix products and memory only"}
+    limit: dict[str, Any] = {"color": INK, "linestyle": ":", "label": "matrix products and memory only"}
     axes.plot([row["value"] for row in line], [row["limit_us"] for row in line], **limit)
     axes.set(xlabel=label, ylabel="µs per step")
     log_axes(axes)

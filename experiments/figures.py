@@ -55,9 +55,10 @@ def panels(title: str, note: str, height: float, rows: int, columns: int, **opti
 
 def legend_above(axes: Axes, columns: int = 2, **options: Any) -> None:
     """A legend between title and plot, from the figure's left side on, where it covers no data."""
-    look = {"fontsize": 10.5, "columnspacing": 1.2, "handlelength": 1.9, "borderaxespad": 0.3}
-    from_left = blended_transform_factory(axes.get_figure(root=True).transFigure, axes.transAxes)
-    place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "bbox_transform": from_left}
+    look: Any = {"fontsize": 10.5, "columnspacing": 1.2, "handlelength": 1.9, "borderaxespad": 0.3}
+    figure: Any = axes.figure
+    from_left = blended_transform_factory(figure.transFigure, axes.transAxes)
+    place: Any = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "bbox_transform": from_left}
     axes.legend(ncols=columns, **place, **look, **options)
 
 

@@ -70,7 +70,8 @@ def draw_ranks(results: dict[str, Any]) -> Figure:
                 color, place = looks[row["optimizer"]]["color"], order.index(row["optimizer"])
                 low, high = (row["estimate"] if row[end] is None else row[end] for end in ("low", "high"))
                 ends = [[row["estimate"] - low], [high - row["estimate"]]]
-                point = {"fmt": "os"[number], "color": color, "markerfacecolor": "white" if number else color}
+                face = "white" if number else color
+                point: dict[str, Any] = {"fmt": "os"[number], "color": color, "markerfacecolor": face}
                 shift = 0.32 * (number - (count - 1) / 2)
                 axes.errorbar(row["estimate"], place + shift, xerr=ends, capsize=2.5, **point)
             face = "white" if number else INK
