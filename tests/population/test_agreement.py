@@ -11,6 +11,7 @@ import jaxmlp
 OPTIMIZERS = ("gd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "nadam", "adamw", "amsgrad")
 OPTIMIZERS = (*OPTIMIZERS, "radam", "adamax", "lion", "muon", "shampoo", "soap")
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "leaky_relu", "elu")
+DRAWS = (0, 2, 4, 6, 10, 11)  # every task and every option; zero to three hidden layers
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def bits(tree):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", DRAWS)
 def test_fit_and_train_many_agree_to_the_bit(sets, seed):
     chance = random.Random(seed)
     recipe, task = drawn_recipe(chance)

@@ -78,7 +78,7 @@ def test_a_pool_of_processes_one_of_which_is_killed(alone, make):
 
 
 def test_dask_with_a_worker_that_is_killed(alone):
-    with distributed.LocalCluster(n_workers=4, **OPTIONS) as cluster, distributed.Client(cluster) as client:
+    with distributed.LocalCluster(n_workers=2, **OPTIONS) as cluster, distributed.Client(cluster) as client:
         kill, killed = killed_by(lambda: client.run(os.getpid).values())
         study = a_study.study(executor=client, callback=kill)
         assert killed
@@ -131,7 +131,7 @@ def test_dask_workers_that_come_and_go(alone):
                 devices.append(client.run(jax.local_device_count))
                 cluster.scale(0)
                 client.sync(wait_until_empty, client)
-                cluster.scale(2)
+                cluster.scale(1)
 
         assert_same(a_study.study(executor=client, callback=exchange), alone)
         assert list(devices[0].values()) == [2]  # as many as the worker has threads

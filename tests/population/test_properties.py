@@ -50,7 +50,7 @@ def some(values):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=8, derandomize=True)
+@settings(deadline=None, max_examples=5, derandomize=True)
 @given(
     rates=some(RATES), decays=some(DECAYS), seeds=some(SEEDS), decays_first=st.booleans(), lanes=st.integers(1, 9),
     devices=st.integers(1, 3), shards=st.integers(1, 3),
@@ -70,7 +70,7 @@ def test_any_grid_order_placement_and_division_gives_the_same_rows(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=4, derandomize=True)
+@settings(deadline=None, max_examples=3, derandomize=True)
 @given(
     trials=st.lists(st.tuples(st.sampled_from(RATES), st.sampled_from(DECAYS)), min_size=1, max_size=5, unique=True),
     seeds=some(SEEDS), lanes=st.sampled_from([None, 1, 3, 12]), devices=st.integers(1, 3),
