@@ -3,6 +3,8 @@
 There are three CPU devices, so that populations can be spread over one, two or three of them.
 """
 
+import gc
+
 import jax
 import pytest
 
@@ -13,6 +15,12 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
 if jax.config.jax_platforms in (None, "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_num_cpu_devices", 3)
+
+
+def pytest_collection_finish():
+    """The garbage collector need not visit thousands of collected tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
