@@ -169,7 +169,10 @@ class Directory:
         for path in [] if self.path is None else sorted(self.path.glob(f"lanes-{program}-*{ENDING}")):
             arrays = read_arrays(path, self.identity, _LOST_LANES)
             leaves = _checked_leaves(path, arrays, work)
-            for row, trial in enumerate(self._numbers.get(one) for one in as_ids(arrays["id"])):
+            trials = [self._numbers.get(one) for one in as_ids(arrays["id"])]
+            if self.done.issuperset(trials):  # a process was killed before it could drop them
+                self._lanes.setdefault(program, set()).add(path)
+            for row, trial in enumerate(trials):
                 half, lane, epochs = (int(arrays[name][row]) for name in ("half", "lane", "epochs"))
                 one = Saved(half, lane, epochs, [leaf[row] for leaf in leaves])
                 if trial is not None and trial in wanted:

@@ -198,6 +198,10 @@ def test_lanes_are_dropped_only_if_they_were_saved_or_loaded_here(study):
     store.save_lanes("0", WORK, [half(t5=1)])
     store.drop_lanes("0")
     assert lane_files(study) == left
+    store.add(ended(12))
+    assert store.load_lanes("0", WORK, {13}) == {}
+    store.drop_lanes("0")  # of trial 12, whose process was killed before it could
+    assert {name[:8] for name in lane_files(study)} == {"lanes-1-"}
 
 
 def test_lanes_that_were_loaded_are_replaced_by_those_saved_next(study):

@@ -1,6 +1,7 @@
 """Trials that are decided late: iterables and tuners drive a study, which remembers what they were asked and told."""
 
 import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -104,6 +105,32 @@ def test_an_iterable_is_taken_from_as_lanes_are_free(data):
     assert row["rate"] == study.trials[trial]["rate"] and row["status"] == "finished" and row["epochs"] == 2
     assert row["test_loss"] == study.table().loc[trial, "test_loss"]
     np.testing.assert_array_equal(history["validation_loss"], study.history("validation_loss").loc[trial])
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_study_cut_off_at_any_write_goes_on_to_the_same_table(tmp_path, data, descended, monkeypatch):
+    tuner, whole = descended
+    options = {"seeds": [4, 2], "directory": tmp_path, **OPTIONS}
+    replace = os.replace
+
+    def write(*paths):
+        left.pop()
+        if not left:
+            raise Killed
+        replace(*paths)
+
+    for writes in (1, 2, 3, 4, 5):
+        left = [0] * writes
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", write)
+            with pytest.raises(Killed):
+                train_many(recipe, data, trials=Descent(5, sizes=(3, 4)), **options)
+    again = Descent(5, sizes=(3, 4))
+    assert train_many(recipe, data, trials=again, **options).table().equals(whole.table())
+    assert again.calls == tuner.calls
 
 
 class Tpe:
