@@ -41,8 +41,9 @@ class Progress(NamedTuple):
     def __str__(self) -> str:
         remaining = "?" if math.isnan(self.seconds_left) else _clock(self.seconds_left)
         diverged = f", {self.diverged} diverged" if self.diverged else ""
+        best = "" if math.isnan(self.best) else f", best {self.best:.4g}"
         return (
-            f"{self.done}/{self.trials} trials, {self.running} running{diverged}, best {self.best:.4g}, "
+            f"{self.done}/{self.trials} trials, {self.running} running{diverged}{best}, "
             f"{self.trials_per_second:.1f}/s, {_clock(self.seconds)} elapsed, {remaining} remaining"
         )
 

@@ -299,6 +299,7 @@ FACTS = Progress(100, 40, 8, 3, 0.123456, 12.34, 65.0, 3700.0)
 def test_progress_reads_like_a_sentence():
     assert str(FACTS) == "40/100 trials, 8 running, 3 diverged, best 0.1235, 12.3/s, 1:05 elapsed, 1:01:40 remaining"
     assert str(FACTS._replace(diverged=0, seconds_left=float("nan"))).endswith("12.3/s, 1:05 elapsed, ? remaining")
+    assert "3 diverged, 12.3/s, " in str(FACTS._replace(best=float("nan")))
 
 
 class Terminal(io.StringIO):
