@@ -43,6 +43,13 @@ def test_splits_are_those_of_resplit(wine):
         np.testing.assert_allclose(again.inputs.unscale(ours.test.inputs), theirs.preparation.inputs.unscale(theirs.test.inputs), rtol=1e-5)  # fmt: skip
 
 
+def test_splits_of_fewer_rows_than_classes_are_those_of_resplit_too(wine):
+    pairs = zip((wine.train, wine.validation, wine.test), (60, 2, 20), strict=True)
+    data = Data(*[Batch(split.inputs[:rows], split.targets[:rows]) for split, rows in pairs])
+    ours, theirs = sample_at(make_pool(data, "splits", 1), 0), jaxmlp.resplit(data, seed=0)
+    same([split.targets for split in ours], [split.targets for split in theirs])
+
+
 def test_bootstraps_draw_training_rows_with_replacement(wine):
     samples = make_pool(wine, "bootstraps", 4).samples
     rows = len(wine.train.inputs)

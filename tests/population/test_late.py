@@ -101,6 +101,7 @@ def test_an_iterable_is_taken_from_as_lanes_are_free(data):
         **OPTIONS,
     )
     assert len(study.done) == 7 and taken[:3] == [0, 0, 1] and taken[-1] >= 5
+    assert len(told) == 7  # each of them ran once
     trial, row, history = told[-1]
     assert row["rate"] == study.trials[trial]["rate"] and row["status"] == "finished" and row["epochs"] == 2
     assert row["test_loss"] == study.table().loc[trial, "test_loss"]
