@@ -22,6 +22,7 @@ This page is written by `python -m experiments --all`. `python -m experiments` l
 `python -m experiments NAME` runs one.
 
 Beside the course: [a complete comparison](results/optimizers/README.md),
+[the new optimizers on small networks](results/new_optimizers/README.md) (`python -m experiments.new_optimizers`),
 [how optimizers fail](results/suite/README.md), and
 [whether verdicts survive a rerun](results/reruns/README.md) (`python -m experiments.reruns`).
 """

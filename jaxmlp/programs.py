@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -110,6 +111,19 @@ def weakened(tree: PyTree) -> tuple[PyTree, list[Any]]:
     return each(tree), owners
 
 
+def is_crowded() -> bool:
+    """Whether this process has used half of the memory mappings that Linux grants it (65,530).
+
+    XLA maps each kernel of a CPU program by itself, four hundred for a population and its optimizer. Without room for
+    more, compilation fails for lack of memory, however much of it there is.
+    """
+    try:
+        granted = int(Path("/proc/sys/vm/max_map_count").read_text())
+        return Path("/proc/self/maps").read_bytes().count(b"\n") > granted // 2
+    except (OSError, ValueError):  # no Linux
+        return False
+
+
 class Programs:
     """A cache of what `make(*key)` compiles; an entry is dropped as soon as one of its owners is collected.
 
@@ -126,7 +140,7 @@ class Programs:
             # The callbacks know the cache weakly and the key: neither keeps an owner alive.
             drop = [weakref.ref(owner, lambda _, key=key: self._entries.pop(key, None)) for owner in owners]
             self._entries[key] = self._make(*key), drop
-            if len(self._entries) > _MOST_PROGRAMS:
+            for _ in range(len(self._entries) // 2 if is_crowded() else len(self._entries) - _MOST_PROGRAMS):
                 self._entries.popitem(last=False)
         self._entries.move_to_end(key)
         return self._entries[key][0]

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jaxmlp
-from jaxmlp.programs import Programs, weak, weakened
+from jaxmlp.programs import Programs, is_crowded, weak, weakened
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,21 @@ def test_the_cache_forgets_the_oldest_program_when_it_is_full(monkeypatch):
     for name in "abacb":
         programs([], name)
     assert made == ["a", "b", "c", "b"]  # a was used after b, so c takes b's place
+
+
+def test_when_mappings_run_out_the_older_half_goes(monkeypatch, tmp_path):
+    """Each kernel of a program takes a mapping, and a comparison of fourteen optimizers once ran out of them."""
+    monkeypatch.setattr("jaxmlp.programs.Path", lambda name: tmp_path / name.rpartition("/")[2])
+    assert not is_crowded()  # as on systems without these files
+    (tmp_path / "max_map_count").write_text("8")
+    (tmp_path / "maps").write_text("a mapping\n" * 4)
+    cache = Programs(lambda number: [number])
+    for number in range(4):
+        cache([], number)
+    assert not is_crowded() and len(cache._entries) == 4
+    (tmp_path / "maps").write_text("a mapping\n" * 5)
+    assert is_crowded() and cache([], 3) == [3] and len(cache._entries) == 4  # nothing is compiled
+    assert cache([], 4) == [4] and [key for (key,) in cache._entries] == [2, 3, 4]
 
 
 def test_a_weak_function_calls_and_compares_like_the_function():
