@@ -69,10 +69,13 @@ def test_a_study_that_is_continued_tells_a_new_tuner_the_same_again(tmp_path, da
     for stop in (0, 3):
         with pytest.raises(RuntimeError, match="killed"):
             train_many(recipe, data, seeds=[4, 2], trials=Descent(4, stop, (3, 4)), directory=tmp_path, **OPTIONS)
+    written = []
     for count in (4, 5, 5):
         again = Descent(count, sizes=(3, 4))
         study = train_many(recipe, data, seeds=[4, 2], trials=again, directory=tmp_path, **OPTIONS)
         assert again.calls == tuner.calls[: 2 * count] and again.losses == tuner.losses[:count]
+        written.append(len(list(tmp_path.glob("trials-*"))))
+    assert written[0] < written[1] == written[2]  # what has ended does not run again
     assert study.table().equals(whole.table()) and load_study(tmp_path).table().equals(whole.table())
     np.testing.assert_array_equal(study.params(9)[0]["w"], whole.params(9)[0]["w"])
     grid = train_many(recipe, data, seeds=[4], directory=tmp_path, rate=[0.1], hidden=[3], **OPTIONS)
