@@ -152,7 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{schedule}: {time.perf_counter() - began:.0f} s")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (options.out / "README.md").write_text(page(results, BASELINE), encoding="utf-8")
+    words = options.out / "discussion.md"
+    discussion = words.read_text(encoding="utf-8") if words.exists() else ""
+    (options.out / "README.md").write_text(page(results, BASELINE, discussion), encoding="utf-8")
     save(draw_advantages(results, BASELINE), options.out / "advantages.png")
     save(draw_ranks(results), options.out / "ranks.png")
 

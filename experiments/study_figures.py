@@ -23,8 +23,8 @@ def draw_advantages(results: dict[str, Any], baseline: str) -> Figure:
         problems = list(dict.fromkeys(test["problem"] for test in first["against"]))
         names, count = list(tally(first)), len(results)
         note = (
-            "+ better, \N{MINUS SIGN} worse, \N{RIGHTWARDS ARROW} as good and sooner at the target, "
-            "\N{LEFTWARDS ARROW} as good and later: p < 0.05, corrected. Gray: no score."
+            "+ better, \N{MINUS SIGN} worse; where scores do not decide, \N{RIGHTWARDS ARROW} sooner at the target, "
+            "\N{LEFTWARDS ARROW} later: p < 0.05, corrected. Gray: no score."
         )
         height = count * (0.25 * len(names) + 0.35) + 2.2
         figure, every = panels(f"Better than {baseline}?", note, height, count, 1, sharex=True)

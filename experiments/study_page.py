@@ -2,27 +2,32 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
 MARKS = {"better": "+", "worse": "\N{MINUS SIGN}", "sooner": "\N{RIGHTWARDS ARROW}", "later": "\N{LEFTWARDS ARROW}"}
 _ALL_MARKS = {**MARKS, "no difference": "=", "cannot tell": "?"}
 
 
-def page(results: dict[str, Any], baseline: str) -> str:
+def page(results: dict[str, Any], baseline: str, discussion: str = "") -> str:
     """The page in Markdown.
 
     Args:
       results: for each schedule what `new_optimizers.results_of` found.
       baseline: the optimizer that the others are tested against.
+      discussion: what somebody wrote about these results, with its heading.
     """
     parts = [
         "# Which of the new optimizers' advantages survive on small networks?\n",
         _opening(results, baseline),
         "![Mean differences from the baseline on each problem](advantages.png)\n",
+        discussion,
         *(_schedule(name, found, baseline) for name, found in results.items()),
         "## Ranks\n",
         _ranks(results),
         "![Mean ranks over problems with their intervals](ranks.png)\n",
+        "## What a step costs\n",
+        _costs(results, baseline),
         "## What the scores vary with\n",
         _budget(results),
         "## Rules\n",
@@ -51,25 +56,40 @@ def tally(found: dict[str, Any]) -> dict[str, Counter[str]]:
 
 
 def _names(chosen: Sequence[str]) -> str:
-    return chosen[0] if len(chosen) == 1 else f"{', '.join(chosen[:-1])} and {chosen[-1]}" if chosen else "none"
+    return chosen[0] if len(chosen) == 1 else f"{', '.join(chosen[:-1])} and {chosen[-1]}"
 
 
 def _opening(results: dict[str, Any], baseline: str) -> str:
-    said = []
-    for name, found in results.items():
-        counts, problems = tally(found), len({test["problem"] for test in found["against"]})
-        who = {word: _names([f"{one} ({of[word]})" for one, of in counts.items() if of[word]]) for word in MARKS}
-        said.append(
-            f"With a {name} learning rate, of {problems} problems, better than {baseline} on (so many): "
-            f"{who['better']}; worse: {who['worse']}. Where the scores do not differ, at the target sooner: "
-            f"{who['sooner']}; later: {who['later']}."
-        )
-    return (
-        f"Each of {len(tally(next(iter(results.values()))))} optimizers is tuned as long as {baseline} is, learning "
-        "rate and weight decay, on the same splits with the same seeds, and all of it is repeated. "
-        + " ".join(said)
-        + "\n"
+    optimizers = len(tally(next(iter(results.values()))))
+    setting = (
+        f"{optimizers} optimizers against {baseline}: each is tuned as long as {baseline} is, learning rate and weight "
+        "decay, on the same splits with the same seeds, and all of it is repeated.\n"
     )
+    return "\n".join([setting, *(f"- {_said(name, found, baseline)}" for name, found in results.items())]) + "\n"
+
+
+def _said(name: str, found: dict[str, Any], baseline: str) -> str:
+    """The verdicts of a schedule, counted, and where which optimizer is ahead or behind."""
+    tests = found["against"]
+    counts = Counter(test["verdict"] for test in tests)
+    problems = len({test["problem"] for test in tests})
+    where = {word: _where([test for test in tests if test["verdict"] == word]) for word in MARKS}
+    return (
+        f"**With a {name} learning rate**, of {len(tests)} comparisons on {problems} problems {counts['better']} found "
+        f"the other optimizer better than {baseline}{where['better']} and {counts['worse']} worse{where['worse']}. In "
+        f"{counts['sooner']} the scores did not decide, but it reached the target sooner{where['sooner']}, in "
+        f"{counts['later']} later{where['later']}. No difference that matters: {counts['no difference']}. Cannot tell: "
+        f"{counts['cannot tell']}."
+    )
+
+
+def _where(tests: list[dict[str, Any]]) -> str:
+    """For each problem the optimizers with a verdict, in brackets."""
+    names: dict[str, list[str]] = {}
+    for test in tests:
+        names.setdefault(test["problem"], []).append(test["optimizer"])
+    told = "; ".join(f"{problem.replace('_', ' ')}: {_names(some)}" for problem, some in names.items())
+    return f" ({told})" if told else ""
 
 
 def _schedule(name: str, found: dict[str, Any], baseline: str) -> str:
@@ -87,8 +107,8 @@ def _schedule(name: str, found: dict[str, Any], baseline: str) -> str:
     return (
         f"## {'A constant learning rate' if name == 'constant' else f'A {name} schedule'}\n\n"
         f"{table(headings, rows)}\n"
-        f"**+** better, **\N{MINUS SIGN}** worse, **{MARKS['sooner']}** as good and sooner at the target, "
-        f"**{MARKS['later']}** as good and later (p < 0.05 after Holm's correction for the {2 * len(rows)} tests of a "
+        f"**+** better, **\N{MINUS SIGN}** worse, **{MARKS['sooner']}** sooner at the target or **{MARKS['later']}** "
+        f"later, where the scores do not decide (p < 0.05 after Holm's correction for the {2 * len(rows)} tests of a "
         "problem), = no difference that matters, ? cannot tell. The number is the mean difference of the scores in "
         "standard deviations of the paired differences.\n"
     )
@@ -125,6 +145,24 @@ def _ranks(results: dict[str, Any]) -> str:
     )
 
 
+def _costs(results: dict[str, Any], baseline: str) -> str:
+    """The time of a run of each optimizer over that of the baseline, one column for each schedule."""
+    columns = {}
+    for name, found in results.items():
+        seconds = {(row["problem"], row["optimizer"]): row["seconds_a_run"] for row in found["summary"]}
+        ratios: dict[str, list[float]] = {}
+        for (problem, optimizer), value in seconds.items():
+            if value and seconds.get((problem, baseline)):
+                ratios.setdefault(optimizer, []).append(value / seconds[problem, baseline])
+        columns[name] = {one: f"{median(some):.1f}" for one, some in ratios.items()}
+    order = [row["optimizer"] for row in next(iter(results.values()))["ranks"]]
+    rows = [[one, *(column.get(one, "") for column in columns.values())] for one in order]
+    return (
+        f"{table(['optimizer', *columns], rows)}\nThe time of a run over that of {baseline}, medians over the "
+        "problems; beside other work on the machine, so only large differences mean anything.\n"
+    )
+
+
 def _budget(results: dict[str, Any]) -> str:
     """Mean shares of the variance over optimizers, for each problem."""
     rows = []
@@ -149,14 +187,14 @@ def _limits(results: dict[str, Any]) -> str:
     troubles = [line for every in results.values() for line in every["troubles"]]
     return (
         "## Limits\n\n"
-        "- Networks of two to eight layers and at most some hundred units, data of some hundred to two thousand rows, "
-        "runs of 10 to 40 epochs: what is true of transformers is not asked here.\n"
+        "- Networks of two to eleven layers and at most some hundred units, data of some hundred to four thousand "
+        "rows, runs of 10 to 30 epochs: what is true of transformers is not asked here.\n"
         "- Twelve trials are few for two hyperparameters. Other numbers (decays, eps) have their defaults; an "
         "optimizer with more of them might gain more from tuning.\n"
         "- Repetitions share the rows of one data set: a difference on new data from the same source is less certain "
         "than its interval.\n"
-        "- Scores count epochs, not seconds: a step of soap or shampoo takes several times as long as one of adamw.\n"
-        "- Ten repetitions find differences of about 1.7 standard deviations after the correction; “cannot tell” is "
+        "- Scores count epochs, not seconds; see what a step costs.\n"
+        "- Ten repetitions find differences of about 1.4 standard deviations, corrected for 26 tests; “cannot tell” is "
         "not “equal”.\n"
         + "".join(f"- Without a score: {line}.\n" for line in troubles)
         + f"\nMeasured on: {machine}.\n"

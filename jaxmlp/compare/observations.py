@@ -47,8 +47,8 @@ def resolution(problem: Problem, protocol: Protocol, outcome: Outcome) -> float:
     elif problem.in_percent:
         least = 1.0 / problem.rows[2]
     else:
-        largest = float(np.abs(outcome.fresh["score"]).max())
-        least = 10.0 ** (np.floor(np.log10(largest)) + 1 - _DIGITS) if largest > 0 else 10.0**-_DIGITS
+        usual = float(np.abs(outcome.fresh["score"]).median())  # a single wild score says nothing about digits
+        least = 10.0 ** (np.floor(np.log10(usual)) + 1 - _DIGITS) if usual > 0 else 10.0**-_DIGITS
     averaged = max(protocol.seeds, 1) if protocol.unit == "repetition" else 1
     return float(least / np.sqrt(averaged))
 

@@ -91,15 +91,15 @@ def pairs_of(problem: Problem, protocol: Protocol, outcomes: dict[str, Outcome],
     scores = {name: oriented(problem, protocol, outcomes[name]) for name in names}
     speed = {name: speeds(protocol, outcomes[name]) for name in names}
     couples = [one for one in itertools.combinations(names, 2) if protocol.baseline in ("", *one)]
-    least = max((resolution(problem, protocol, outcomes[name]) for name in names), default=0.0)
-    samples = [(scores[first], scores[second], least) for first, second in couples]
+    digits = {name: resolution(problem, protocol, outcomes[name]) for name in names}
+    samples = [(scores[first], scores[second], max(digits[first], digits[second])) for first, second in couples]
     if protocol.score != "time":  # else it is the same question
         samples += [(speed[first], speed[second], 1.0 / problem.epochs**2) for first, second in couples]
     tests = tested(samples)
     found = []
-    for (first, second), by_score, by_time in zip(couples, tests, tests[-len(couples) :], strict=False):
-        pair = _pair(problem, protocol, (first, second), scores, by_score, least)
-        epochs = [float(np.median(times(protocol, outcomes[name]))) for name in (first, second)]
+    for couple, sample, by_score, by_time in zip(couples, samples, tests, tests[-len(couples) :], strict=False):
+        pair = _pair(problem, protocol, couple, sample, by_score)
+        epochs = [float(np.median(times(protocol, outcomes[name]))) for name in couple]
         found.append(_timed(pair, by_time.test, *epochs))
     return found
 
@@ -165,11 +165,10 @@ def _pair(
     problem: Problem,
     protocol: Protocol,
     names: tuple[str, str],
-    scores: dict[str, np.ndarray],
+    sample: tuple[np.ndarray, np.ndarray, float],
     by_score: Tested,
-    least: float,
 ) -> Pair:
-    (first, second), (test, confidence, number) = (scores[name] for name in names), by_score
+    (first, second, least), (test, confidence, number) = sample, by_score
     margin = protocol.margin * math.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2)
     verdict = judged(test.difference, test.p_value, margin, bool(np.array_equal(first, second)))
     more = math.nan

@@ -146,17 +146,17 @@ def test_adam_at_a_tenth_of_its_tuned_rate_is_told_apart(comparison):
     assert "adam is better than tenth: by +" in in_words(pair, BOWL, TINY)
 
 
-def with_outcomes(scores, times):
-    """A comparison of `a` and `b` on the bowl with given losses and epochs to the target, a row each."""
+def with_outcomes(scores, times, names="ab"):
+    """A comparison of optimizers on the bowl with given losses and epochs to the target, a row each."""
     fresh = [
         pd.DataFrame({"score": score, "time": time, "status": "finished"})
         for score, time in zip(scores, times, strict=True)
     ]
     outcomes = {
         ("bowl", name): Outcome("bowl", name, fresh=table, chosen=({"learning_rate": 0.1},), tuning=[])
-        for name, table in zip("ab", fresh, strict=True)
+        for name, table in zip(names, fresh, strict=True)
     }
-    return untrained_comparison("a=adam,b=adam", outcomes=outcomes)
+    return untrained_comparison(",".join(f"{name}=adam" for name in names), outcomes=outcomes)
 
 
 NOISE = np.random.default_rng(3).normal(size=(2, 12))
@@ -234,6 +234,21 @@ def test_with_a_baseline_only_its_pairs_are_tested(comparison):
     assert "the scores and times of every optimizer with gd on a problem" in " ".join(rules(protocol))
     with pytest.raises(UserError, match="baseline must be one of the optimizers, gd, got 'sgd'"):
         compare("gd", BOWL, TINY, baseline="sgd")
+
+
+def test_a_wild_score_of_one_optimizer_leaves_the_others_alone():
+    """Digits are reported to the size of a score, and what they cannot show is no difference: each pair by its own."""
+    losses, times = np.concatenate([FAR[::-1], FAR[:1]]), np.full((3, 12), 2.0)
+    losses[2, 0] = 1e9
+
+    def verdicts(count):
+        comparison = with_outcomes(losses[:count], times[:count], "abc"[:count])
+        return {(pair.first, pair.second): pair for pair in all_pairs(comparison)}
+
+    alone, beside = verdicts(2)["b", "a"], verdicts(3)["b", "a"]
+    assert alone.verdict == beside.verdict == BETTER and beside.effect_size == alone.effect_size
+    hedges = 1 - 3 / 43
+    assert verdicts(3)["b", "c"].effect_size == pytest.approx(12**-0.5 * hedges)  # by the wild score alone
 
 
 def test_verdicts_on_known_numbers():

@@ -76,8 +76,8 @@ def test_the_page_says_who_is_better_and_names_limits_and_machine(found, tmp_pat
         "adan": {"better": 1}, "muon": {"sooner": 1}, "lion": {"worse": 1}
     }  # fmt: skip
     text = page(results, "adamw")
-    assert "of 1 problems, better than adamw on (so many): adan (1); worse: lion (1). Where" in text
-    assert "at the target sooner: muon (1); later: none." in text
+    assert "1 found the other optimizer better than adamw (bowl: adan) and 1 worse (bowl: lion)." in text
+    assert "In 1 the scores did not decide, but it reached the target sooner (bowl: muon), in 0 later." in text
     row = next(line for line in text.splitlines() if line.startswith("| adan"))
     assert row.endswith("| 1 / 0 / 0 / 0 / 0 / 0 |") and "**+** " in row
     assert "## A constant learning rate" in text and "## A cosine schedule" in text and "abacus" in text
