@@ -1,6 +1,7 @@
-"""Hyperband: its brackets are those of the paper, and the best of a rung are trained for longer, whoever ends first."""
+"""Hyperband: its brackets are those of the paper's algorithm, and the best of a rung are trained for longer, whoever ends first."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_the_best_of_each_rung_are_promoted_in_whichever_order_trials_end(mode):
 
 def test_what_has_no_value_is_worst_and_draws_of_equal_value_are_taken_in_turn():
     tuner = hyperband(SPACE, 3, brackets=1)
-    asked = [tuner.ask() for _ in range(4)]
+    asked: list[Any] = [tuner.ask() for _ in range(4)]
     assert asked[3] is None
     for number, value in ((2, 0.5), (0, np.nan), (1, 0.5)):
         assert tuner.ask() is None
@@ -86,7 +87,7 @@ def test_a_study_is_tuned_and_continued_and_its_trials_are_what_they_always_are(
         study = train_many(recipe, data, trials=tuner, directory=tmp_path, **options)
         assert tuner.ask() is None
     table = study.table()
-    means = table.groupby(["params_epochs", "rate"], sort=False)["validation_loss"].mean()
+    means: Any = table.groupby(["params_epochs", "rate"], sort=False)["validation_loss"].mean()
     draws = [one["rate"] for one in jaxmlp.draw_trials(SPACE, 5)]
     assert means[1].index.tolist() == draws[:3]
     assert sorted(means[3].index) == sorted([means[1].idxmin(), *draws[3:]])
