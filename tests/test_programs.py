@@ -144,6 +144,7 @@ def test_a_bound_method_of_an_unchanged_object_is_compiled_once():
 
 def test_the_cache_forgets_the_oldest_program_when_it_is_full(monkeypatch):
     monkeypatch.setattr("jaxmlp.programs._MOST_PROGRAMS", 2)
+    monkeypatch.setattr("jaxmlp.programs.is_crowded", lambda: False)  # by the programs of other tests
     made = []
     programs = Programs(lambda name: made.append(name) or name)
     for name in "abacb":

@@ -21,14 +21,14 @@ def test_one_matrix():
 
 @pytest.mark.slow
 def test_an_activation_where_there_should_be_none(monkeypatch):
-    monkeypatch.setattr(activations, "figure", lambda *parts: None)
+    monkeypatch.setattr(activations, "draw", lambda *parts: None)
     monkeypatch.setitem(activations.ACTIVATIONS, activations.WITHOUT, jaxmlp.relu)
     assert holds() == [False, False, True, False]
 
 
 @pytest.mark.slow
 def test_relu_replaced_by_the_identity(monkeypatch):
-    monkeypatch.setattr(activations, "figure", lambda *parts: None)
+    monkeypatch.setattr(activations, "draw", lambda *parts: None)
     monkeypatch.setattr(jax.nn, "relu", lambda x: x)
     jax.clear_caches()
     turned = holds()

@@ -38,5 +38,5 @@ def test_a_remedy_without_effect(monkeypatch):
 def test_an_activation_that_does_not_die(monkeypatch):
     monkeypatch.setattr(dead_units, "ACTIVATION", jaxmlp.leaky_relu)
     monkeypatch.setattr(dead_units, "remedies", lambda *parts: {name: np.zeros((5, 2)) for name in dead_units.REMEDIES})
-    monkeypatch.setattr(dead_units, "figure", lambda *parts: None)
+    monkeypatch.setattr(dead_units, "draw", lambda *parts: None)
     assert holds()[:2] == [False, False]
