@@ -22,7 +22,7 @@ def holds(parts):
 
 def test_too_few_and_too_many(measured):
     assert holds(measured) == [True] * 5
-    assert len(epochs.figure({"diabetes": measured, "digits": measured}).axes) == 2
+    assert list(epochs.draw({"diabetes": measured, "digits": measured})) == ["epochs_diabetes", "epochs_digits"]
 
 
 def test_stopping_without_restoring_is_detected(measured, monkeypatch):
