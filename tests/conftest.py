@@ -4,6 +4,7 @@ There are three CPU devices, so that populations can be spread over one, two or 
 """
 
 import gc
+import signal
 
 import jax
 import pytest
@@ -15,6 +16,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
 if jax.config.jax_platforms in (None, "cpu"):  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_num_cpu_devices", 3)
+# A shell's background jobs, and all that they start, ignore Ctrl-C, which some tests press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():

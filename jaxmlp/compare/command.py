@@ -118,9 +118,9 @@ def _add_protocol_options(parser: argparse.ArgumentParser) -> None:
     add("--schedule", choices=SCHEDULES, help=f"of the learning rate ({_defaults('schedule')})")
     score = "what is compared: the test metric, or the epochs to the target"
     add("--score", choices=("metric", "time"), help=f"{score} ({_defaults('score')})")
-    margin = "no difference: within so many standard deviations of a score over repetitions"
     baseline = "test each of the others against this optimizer only, instead of all pairs"
     add("--baseline", metavar="NAME", help=f"{baseline} (default: all pairs)")
+    margin = "no difference: within so many standard deviations of a score over repetitions"
     add("--margin", type=float, help=f"{margin} ({_defaults('margin')})")
 
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import multiprocessing
-import signal
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -73,7 +72,6 @@ EXECUTORS = {None: contextlib.nullcontext, "spawn": spawned, "loky": loky_pool, 
 
 
 def main():
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
     parser.add_argument("cache")
